@@ -1,0 +1,342 @@
+//! One connection read from its start: where it stands, what it has passed, and whether it may say so.
+//!
+//! Invariant: the position only falls when a rewind takes effect. It takes effect with the first thing that lies at or below
+//! the position, because what was on the wire when the rewind left still arrives in the old order.
+
+use super::audience;
+use super::membership::{Standing, Story, revoked_before};
+use super::report::Tallies;
+use super::rules::Rule;
+use super::truth::{Due, Truth};
+use crate::history::{Channel, Conn, Person};
+
+/// One channel that a person reads, or once read, and what was due in it.
+pub struct Lane<'t> {
+    /// Which channel.
+    pub channel: Channel,
+    /// The person's membership of it.
+    pub story: &'t Story,
+    /// Its events, rising.
+    pub due: &'t [Due],
+}
+
+/// Whom a connection belongs to, and where its faults are counted.
+pub struct Desk<'a, 't, 'h> {
+    /// The run.
+    pub truth: &'t Truth<'h>,
+    /// Whose connection.
+    pub person: Person,
+    /// All that this person may ever have been due.
+    pub lanes: &'a [Lane<'t>],
+    /// The counters.
+    pub tallies: &'a mut Tallies,
+}
+
+/// An event as it arrived on a connection.
+#[derive(Clone, Copy)]
+pub struct Arrival {
+    /// When.
+    pub at_us: u64,
+    /// Where.
+    pub conn: Conn,
+    /// What.
+    pub id: u64,
+    /// Of which channel.
+    pub channel: Channel,
+}
+
+/// A `replay_complete` as it arrived.
+#[derive(Clone, Copy)]
+pub struct Completed {
+    /// When.
+    pub at_us: u64,
+    /// The cursor that was asked for.
+    pub from: u64,
+    /// Replayed up to here.
+    pub to: u64,
+    /// Events sent.
+    pub count: u64,
+}
+
+/// Ids above `after`, up to and with `through`.
+#[derive(Clone, Copy)]
+pub struct Span {
+    /// The cursor before.
+    pub after: u64,
+    /// The last id.
+    pub through: u64,
+}
+
+/// The next due event of a lane that this connection has not passed yet.
+#[derive(Clone, Copy)]
+struct Ahead {
+    index: usize,
+    /// `u64::MAX` at the end of the lane.
+    id: u64,
+}
+
+/// What arrived since a replay was asked for.
+struct Replay {
+    since: u64,
+    received: Vec<u64>,
+}
+
+/// A rewind that has not taken effect.
+struct Rewinding {
+    at_us: u64,
+    position: u64,
+    replay: Replay,
+}
+
+/// What a pass over a due event means.
+#[derive(Clone, Copy)]
+struct Pass {
+    at_us: u64,
+    received: Option<u64>,
+    /// Under which rule a missing event counts.
+    rule: Rule,
+}
+
+/// One connection.
+pub struct Reader {
+    conn: Conn,
+    decided_at_us: u64,
+    resumed: bool,
+    start: Option<u64>,
+    position: Option<u64>,
+    last_event: Option<u64>,
+    last_cursor: Option<u64>,
+    excuses: Vec<Span>,
+    ahead: Vec<Ahead>,
+    replay: Option<Replay>,
+    rewinding: Option<Rewinding>,
+    /// A second rewind before the first took effect: whose `replay_complete` comes next cannot be told.
+    rewinds_overlapped: bool,
+}
+
+// === impl Span ===
+
+impl Span {
+    /// Whether an id lies within.
+    pub fn holds(self, id: u64) -> bool {
+        self.after < id && id <= self.through
+    }
+}
+
+// === impl Ahead ===
+
+impl Ahead {
+    fn at(lane: &Lane, index: usize) -> Self {
+        Self { index, id: lane.due.get(index).map_or(u64::MAX, |due| due.id) }
+    }
+
+    fn after(lane: &Lane, position: u64) -> Self {
+        Self::at(lane, lane.due.partition_point(|due| due.id <= position))
+    }
+}
+
+// === impl Reader ===
+
+impl Reader {
+    /// A connection was asked for.
+    pub fn connect(desk: &Desk, conn: Conn, at_us: u64, since: Option<u64>) -> Self {
+        let mut reader = Self {
+            conn,
+            decided_at_us: at_us,
+            resumed: since.is_some(),
+            start: since,
+            position: None,
+            last_event: None,
+            last_cursor: None,
+            excuses: Vec::new(),
+            ahead: Vec::new(),
+            replay: since.map(|since| Replay { since, received: Vec::new() }),
+            rewinding: None,
+            rewinds_overlapped: false,
+        };
+        if let Some(since) = since {
+            reader.stand_at(desk, since);
+        }
+        reader
+    }
+
+    /// Where the connection stands; nowhere before its connect answer, unless it passed a cursor.
+    pub fn position(&self) -> Option<u64> {
+        self.position
+    }
+
+    /// The connect answer: who passed no cursor begins at the head.
+    pub fn established(&mut self, desk: &mut Desk, head: u64) {
+        self.exists(desk, head);
+        if self.position.is_none() {
+            self.start = Some(head);
+            self.stand_at(desk, head);
+        }
+    }
+
+    /// A rewind was asked for.
+    pub fn rewind(&mut self, at_us: u64, since: u64) {
+        let Some(position) = self.position else { return };
+        self.rewinds_overlapped |= self.rewinding.is_some();
+        // Looking forward is no rewind; the server answers it as one to where the reader stands.
+        let since = since.min(position);
+        self.resumed = true;
+        self.last_cursor = None;
+        self.rewinding = Some(Rewinding { at_us, position, replay: Replay { since, received: Vec::new() } });
+    }
+
+    /// A gap was told: what it covers need not arrive any more.
+    pub fn gap(&mut self, told: Span) {
+        self.excuses.push(told);
+    }
+
+    /// An event arrived.
+    pub fn event(&mut self, desk: &mut Desk, event: Arrival) {
+        let Some(before) = self.position else {
+            return desk.tallies.violation(Rule::RecordsSound, || format!("connection {} got id {} before its connect answer", self.conn, event.id));
+        };
+        let repeats = |rewinding: &Rewinding| Span { after: rewinding.replay.since, through: before }.holds(event.id);
+        if self.rewinding.as_ref().is_some_and(repeats) {
+            self.turn_back(desk);
+        }
+        self.order(desk, event.id);
+        audience::check(desk.truth, desk.person, event, self.decided_at_us, desk.tallies);
+        self.pass(desk, event.id, Pass { at_us: event.at_us, received: Some(event.id), rule: Rule::SilentGaps });
+        let replays = self.replay.iter_mut().chain(self.rewinding.as_mut().map(|rewinding| &mut rewinding.replay));
+        replays.for_each(|replay| replay.received.push(event.id));
+    }
+
+    /// The server said that everything due up to `cursor` has been sent.
+    pub fn cursor(&mut self, desk: &mut Desk, at_us: u64, cursor: u64) {
+        if self.rewinding.is_some() && self.position.is_some_and(|position| cursor < position) {
+            self.turn_back(desk);
+        }
+        self.exists(desk, cursor);
+        if let Some(last) = self.last_cursor.filter(|last| cursor < *last) {
+            desk.tallies.violation(Rule::CursorHonest, || format!("connection {} was told cursor {last} and then {cursor}", self.conn));
+        }
+        let told = cursor.min(desk.truth.highest_possible);
+        self.pass(desk, told, Pass { at_us, received: None, rule: Rule::CursorHonest });
+        self.last_cursor = Some(cursor);
+    }
+
+    /// A replay ended.
+    pub fn replay_complete(&mut self, desk: &mut Desk, completed: Completed) {
+        desk.tallies.chances(Rule::ReplayCount, 1);
+        let effectless = self.rewinding.take_if(|rewinding| rewinding.replay.since == completed.from);
+        if let Some(rewinding) = effectless {
+            self.replay_of_nothing(desk, rewinding, completed.at_us);
+        }
+        let to = completed.to.min(desk.truth.highest_possible);
+        self.pass(desk, to, Pass { at_us: completed.at_us, received: None, rule: Rule::SilentGaps });
+        if let Some(fault) = self.count_fault(completed) {
+            desk.tallies.violation(Rule::ReplayCount, || format!("connection {}: {fault}", self.conn));
+        }
+    }
+
+    /// The run is over: what others were due and this connection passed were chances to see what is foreign.
+    pub fn finish(&self, desk: &mut Desk) {
+        let (Some(start), Some(position)) = (self.start, self.position) else { return };
+        let all = desk.truth.rank(position).saturating_sub(desk.truth.rank(start));
+        let own: usize = desk.lanes.iter().map(|lane| Ahead::after(lane, position).index.saturating_sub(Ahead::after(lane, start).index)).sum();
+        desk.tallies.chances(Rule::ForeignDeliveries, all.saturating_sub(own) as u64);
+    }
+
+    fn stand_at(&mut self, desk: &Desk, position: u64) {
+        self.position = Some(position);
+        self.ahead = desk.lanes.iter().map(|lane| Ahead::after(lane, position)).collect();
+    }
+
+    fn turn_back(&mut self, desk: &Desk) {
+        let Some(Rewinding { at_us, replay, .. }) = self.rewinding.take() else { return };
+        self.decided_at_us = at_us;
+        self.last_event = None;
+        self.last_cursor = None;
+        self.stand_at(desk, replay.since);
+        self.replay = Some(Replay { since: replay.since, received: Vec::new() });
+    }
+
+    /// A replay ended and had nothing from below the old position: so nothing there may have been due.
+    fn replay_of_nothing(&mut self, desk: &mut Desk, rewinding: Rewinding, at_us: u64) {
+        let Some(position) = self.position else { return };
+        let decided_at_us = std::mem::replace(&mut self.decided_at_us, rewinding.at_us);
+        self.stand_at(desk, rewinding.replay.since);
+        self.pass(desk, rewinding.position, Pass { at_us, received: None, rule: Rule::SilentGaps });
+        self.stand_at(desk, position);
+        self.decided_at_us = decided_at_us;
+        self.replay = Some(rewinding.replay);
+    }
+
+    fn order(&mut self, desk: &mut Desk, id: u64) {
+        if self.resumed {
+            desk.tallies.chances(Rule::DuplicatesAfterTheCursor, 1);
+        }
+        if let Some(position) = self.position.filter(|position| id <= *position) {
+            desk.tallies.violation(Rule::DuplicatesAfterTheCursor, || format!("connection {} stood at {position} and got id {id}", self.conn));
+        }
+        if let Some(last) = self.last_event {
+            desk.tallies.chances(Rule::OutOfOrder, 1);
+            if id < last {
+                desk.tallies.violation(Rule::OutOfOrder, || format!("connection {} got id {id} after {last}", self.conn));
+            }
+        }
+        self.last_event = self.last_event.max(Some(id));
+    }
+
+    fn exists(&self, desk: &mut Desk, cursor: u64) {
+        desk.tallies.chances(Rule::CursorHonest, 1);
+        let highest = desk.truth.highest_possible;
+        if cursor > highest {
+            desk.tallies.violation(Rule::CursorHonest, || format!("connection {} was told {cursor}, no id above {highest} can exist", self.conn));
+        }
+    }
+
+    fn count_fault(&mut self, completed: Completed) -> Option<String> {
+        let Completed { from, to, count, .. } = completed;
+        let Some(replay) = self.replay.take_if(|replay| replay.since == from) else {
+            let excused = count == 0 || self.rewinds_overlapped;
+            return (!excused).then(|| format!("replay_complete from {from} to {to}, which nobody asked for"));
+        };
+        let span = Span { after: from, through: to };
+        let received = replay.received.iter().filter(|id| span.holds(**id)).count() as u64;
+        (received != count).then(|| format!("replay_complete from {from} to {to} counts {count}, received were {received}"))
+    }
+
+    /// Moves the position up and weighs everything due on the way.
+    fn pass(&mut self, desk: &mut Desk, to: u64, pass: Pass) {
+        if self.position.is_none_or(|position| to <= position) {
+            return;
+        }
+        let mut ahead = std::mem::take(&mut self.ahead);
+        for (lane, ahead) in desk.lanes.iter().zip(&mut ahead) {
+            while ahead.id <= to && ahead.index < lane.due.len() {
+                self.weigh(desk.truth, desk.person, lane, ahead.id, pass, desk.tallies);
+                *ahead = Ahead::at(lane, ahead.index + 1);
+            }
+        }
+        self.ahead = ahead;
+        self.position = Some(to);
+    }
+
+    fn weigh(&self, truth: &Truth, person: Person, lane: &Lane, id: u64, pass: Pass, tallies: &mut Tallies) {
+        match lane.story.standing(id) {
+            Standing::Member { later } if revoked_before(later, self.decided_at_us).is_some() => tallies.chances(Rule::GrantBoundary, 1),
+            Standing::Member { .. } => {
+                let excused = self.excuses.iter().any(|told| told.holds(id));
+                if excused || !lane.story.is_firm(id, pass.at_us) {
+                    return;
+                }
+                tallies.chances(Rule::SilentGaps, 1);
+                if pass.received != Some(id) {
+                    tallies.violation(pass.rule, || {
+                        let (name, channel) = (truth.person_name(person), truth.channel_name(lane.channel));
+                        format!("{name} did not get id {id} of {channel} on connection {}, which passed it", self.conn)
+                    });
+                }
+            }
+            Standing::Revoked { .. } => tallies.chances(Rule::DeliveriesAfterRevocation, 1),
+            Standing::NotYet { first_grant } if first_grant.acked_at_us < self.decided_at_us => tallies.chances(Rule::GrantBoundary, 1),
+            Standing::NotYet { .. } | Standing::Never => {}
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The registry's words: event types and channel kinds.
+
+use crate::command::schema_of;
+use campanile_journal::Retention;
+use schemars::{JsonSchema, Schema};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A kind of fact. Declared by a feature, or by the host platform in campanile.toml.
+#[derive(Clone)]
+pub struct EventType {
+    /// `noun_past` as the seeds spell it.
+    pub name: Cow<'static, str>,
+    /// The kind of channel it belongs to.
+    pub channel_kind: Cow<'static, str>,
+    /// What sort of data it is.
+    pub class: Class,
+    /// Whose data it is.
+    pub subject: Subject,
+    /// How long it is kept.
+    pub retention: Retention,
+    /// What its data must look like.
+    pub data: DataCheck,
+}
+
+/// What sort of data an event carries; later rules (export, erasure, push) go by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Marks and scores.
+    Grade,
+    /// Who was there.
+    Attendance,
+    /// Who is here now.
+    Presence,
+    /// What people write to each other.
+    Chat,
+    /// Points, badges and ranks.
+    Gamification,
+    /// What happens in a course: announcements, progress, content.
+    Course,
+    /// The platform's own.
+    Technical,
+}
+
+/// Whose data an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// Nobody's in particular.
+    Nobody,
+    /// The person whose own channel it belongs to.
+    ChannelOwner,
+}
+
+/// What a type's data must look like.
+#[derive(Clone)]
+pub enum DataCheck {
+    /// As a Rust type reads it.
+    Typed {
+        /// Says what is wrong with the data, if anything.
+        check: fn(&str) -> Result<(), String>,
+        /// The JSON schema.
+        schema: fn() -> Schema,
+    },
+    /// As the host's JSON schema says.
+    Schema(Arc<jsonschema::Validator>, serde_json::Value),
+    /// Any JSON object.
+    Any,
+}
+
+impl DataCheck {
+    /// Data that reads as `T`.
+    pub const fn typed<T: DeserializeOwned + JsonSchema>() -> Self {
+        Self::Typed { check: reads_as::<T>, schema: schema_of::<T> }
+    }
+
+    /// Says what is wrong with the data.
+    ///
+    /// # Errors
+    /// A sentence for the publisher.
+    pub fn check(&self, data: &str) -> Result<(), String> {
+        match self {
+            Self::Typed { check, .. } => check(data),
+            Self::Schema(validator, _) => {
+                let value: serde_json::Value = serde_json::from_str(data).map_err(|error| error.to_string())?;
+                validator.validate(&value).map_err(|error| format!("{error} at {}", error.instance_path()))
+            }
+            Self::Any if data.trim_start().starts_with('{') => Ok(()),
+            Self::Any => Err("data is an object".into()),
+        }
+    }
+}
+
+fn reads_as<T: DeserializeOwned>(data: &str) -> Result<(), String> {
+    serde_json::from_str::<T>(data).map(drop).map_err(|error| error.to_string())
+}
+
+/// A kind of channel, and which of its history a new member is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelKind {
+    /// The part of a channel before the colon.
+    pub name: &'static str,
+    /// What a member is due of the time before the latest grant.
+    pub history: History,
+}
+
+/// What a member is due of the time before the latest grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// Nothing.
+    SinceGrant,
+    /// Everything, except intervals in which the person was not allowed.
+    All,
+}

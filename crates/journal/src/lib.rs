@@ -1,0 +1,30 @@
+//! Everything durable: transaction, log, outbox, idempotency, memberships, jobs and migrations.
+//!
+//! Invariant: what this crate acknowledged is committed and flushed. It is the only place that knows SQLite from PostgreSQL; both run
+//! the same SQL texts.
+
+pub mod clock;
+mod db;
+mod error;
+mod idempotency;
+mod insert;
+mod journal;
+mod log;
+mod membership;
+mod migrate;
+mod retention;
+mod ticket;
+mod tx;
+mod writer;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use db::{Row, Value};
+pub use error::JournalError;
+pub use idempotency::Idempotency;
+pub use journal::{Durability, Head, Journal, JournalLimits, Reader, Snapshot};
+pub use log::NewEvent;
+pub use membership::Membership;
+pub use migrate::Migration;
+pub use retention::Retention;
+pub use tx::{Tx, Unit, UnitError};
+pub use writer::{Outcome, Placed};

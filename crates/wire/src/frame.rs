@@ -1,0 +1,210 @@
+//! Frames: what clients send, and what the server answers, on the native routes.
+//!
+//! Events are encoded by [`event_json`] once and shared; the data's bytes pass through untouched.
+
+use crate::channel::Channel;
+use crate::event::Event;
+use crate::id::Id;
+use crate::instant;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A frame from a client.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientFrame {
+    /// The first message of a connection whose request carried no credential.
+    Auth {
+        /// A JWT.
+        token: String,
+    },
+    /// A fresh token of the same user.
+    Refresh {
+        /// A JWT.
+        token: String,
+    },
+    /// Answered at once by `pong` with the same timestamp.
+    Ping {
+        /// Echoed as given.
+        #[serde(default)]
+        timestamp: Value,
+    },
+    /// Rewinds: everything after the cursor follows once, in order, then live goes on.
+    ReplayRequest {
+        /// An id or an instant; see [`crate::Cursor::from_json`].
+        last_event_id: Value,
+    },
+    /// Adds channels or a view to what this connection reads.
+    Subscribe(Selection),
+    /// Takes them away again.
+    Unsubscribe(Selection),
+    /// Runs a command by the same door as HTTP.
+    Command {
+        /// Echoed in the `reply`.
+        #[serde(rename = "ref", default)]
+        reference: Value,
+        /// The command's name.
+        name: String,
+        /// Its fields.
+        #[serde(default)]
+        data: Value,
+        /// As the `Idempotency-Key` header.
+        idempotency_key: Option<String>,
+    },
+    /// An ephemeral message to the members of a channel.
+    Signal {
+        /// What it is: `typing`, `hand_raised` …
+        signal: String,
+        /// To whom.
+        channel: Channel,
+        /// Anything small.
+        #[serde(default)]
+        data: Value,
+    },
+}
+
+/// What `subscribe` and `unsubscribe` name: channels, or one view.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    /// Channels that the person is a member of.
+    #[serde(default)]
+    pub channels: Vec<Channel>,
+    /// A view's name.
+    pub view: Option<String>,
+    /// Which one of the view's instances.
+    pub key: Option<Id>,
+}
+
+/// A frame to a client, other than an event.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "PROTOCOL.md section 3 documents every field; the golden tests hold them together")]
+pub enum ServerFrame<'a> {
+    ConnectionEstablished {
+        message: &'a str,
+        user_id: &'a Id,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        role: Option<&'a str>,
+        cursor: u64,
+        epoch: u64,
+        connection: &'a str,
+        heartbeat_ms: u64,
+        expires_at: String,
+        timestamp: String,
+    },
+    Heartbeat {
+        cursor: u64,
+        timestamp: String,
+    },
+    Gap(Gap),
+    ReplayComplete {
+        from: u64,
+        to: u64,
+        count: u64,
+        gap: bool,
+    },
+    Pong {
+        timestamp: &'a Value,
+    },
+    Reply(Reply<'a>),
+    Refreshed {
+        expires_at: String,
+    },
+    Subscribed {
+        channels: &'a [Channel],
+    },
+    Unsubscribed {
+        channels: &'a [Channel],
+    },
+    Signal {
+        signal: &'a str,
+        channel: &'a Channel,
+        from: &'a Id,
+        data: &'a Value,
+    },
+    View {
+        view: &'a str,
+        key: &'a Id,
+        data: &'a RawValue,
+        as_of: u64,
+    },
+    Reconnect {
+        code: &'a str,
+        retry_after_ms: u64,
+    },
+    Error {
+        message: &'a str,
+        code: &'a str,
+    },
+}
+
+/// A stretch of the log that this client cannot be given any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// The client's cursor.
+    pub from: u64,
+    /// Up to here events that were due may be missing.
+    pub to: u64,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// Why events are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// They were older than their type is kept.
+    Retention,
+    /// The store was restored from a backup.
+    Epoch,
+    /// They were erased on request.
+    Erased,
+    /// The cursor lies beyond the head: the store lost its end.
+    CursorAhead,
+}
+
+/// The answer to a `command` frame.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "PROTOCOL.md section 3 documents every field")]
+pub struct Reply<'a> {
+    #[serde(rename = "ref")]
+    pub reference: &'a Value,
+    pub ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'a str>,
+}
+
+impl ServerFrame<'_> {
+    /// The frame as JSON text.
+    ///
+    /// # Panics
+    /// Never in practice: every field serialises.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a frame serialises")
+    }
+}
+
+/// The native JSON of an event: `{"type","id","channel","seq","data","timestamp"}`.
+pub fn event_json(event: &Event) -> String {
+    use std::fmt::Write;
+    let mut json = String::with_capacity(event.data.len() + event.kind.len() + event.channel.as_str().len() + 120);
+    json.push_str("{\"type\":");
+    push_json_text(&mut json, &event.kind);
+    let _ = write!(json, ",\"id\":{},\"channel\":", event.id);
+    push_json_text(&mut json, event.channel.as_str());
+    let _ = write!(json, ",\"seq\":{},\"data\":{}", event.seq, event.data);
+    let _ = write!(json, ",\"timestamp\":\"{}\"}}", instant::format(event.recorded_at_ms));
+    json
+}
+
+fn push_json_text(json: &mut String, text: &str) {
+    json.push_str(&serde_json::to_string(text).expect("text serialises"));
+}
