@@ -91,7 +91,12 @@ fn pick_population(members: &[Vec<Person>], stages: &[usize], wanted: usize, ran
 }
 
 /// One to one: first onto the population, then onto the rest of the roster.
-fn map_learners(statements: &[Statement], population: &[Person], people: usize, random: &mut StdRng) -> HashMap<String, Person> {
+fn map_learners(
+    statements: &[Statement],
+    population: &[Person],
+    people: usize,
+    random: &mut StdRng,
+) -> HashMap<String, Person> {
     let mut order = population.to_vec();
     order.shuffle(random);
     let known: HashSet<Person> = population.iter().copied().collect();
@@ -164,7 +169,8 @@ mod tests {
     use crate::fixtures;
 
     fn cast(seed: u64) -> Cast {
-        let folder = std::env::var("CAMPANILE_FIXTURES").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/fixtures").to_owned());
+        let folder = std::env::var("CAMPANILE_FIXTURES")
+            .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/fixtures").to_owned());
         let folder = std::path::Path::new(&folder);
         let wanted = Wanted { audience: usize::MAX, population: 3_400, stages: 16 };
         Cast::choose(&fixtures::registrations(folder).unwrap(), &fixtures::statements(folder).unwrap(), wanted, seed)
@@ -173,7 +179,10 @@ mod tests {
     #[test]
     fn the_cast_is_what_the_issue_asks_for() {
         let cast = cast(1);
-        assert_eq!((cast.people.len(), cast.courses.len(), cast.audience.len(), cast.population.len()), (28_785, 22, 2_498, 3_400));
+        assert_eq!(
+            (cast.people.len(), cast.courses.len(), cast.audience.len(), cast.population.len()),
+            (28_785, 22, 2_498, 3_400)
+        );
         let here: HashSet<Person> = cast.population.iter().copied().collect();
         let students: HashSet<Person> = cast.learners.values().copied().collect();
         assert_eq!((here.len(), students.len()), (3_400, 1_452), "one to one");

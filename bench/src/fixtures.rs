@@ -111,7 +111,8 @@ pub fn statements(fixtures: &Path) -> Result<Vec<Statement>> {
     lines
         .zip(1..)
         .map(|(line, number)| {
-            let raw: RawStatement = serde_json::from_str(&line?).with_context(|| format!("{}: line {number}", path.display()))?;
+            let raw: RawStatement =
+                serde_json::from_str(&line?).with_context(|| format!("{}: line {number}", path.display()))?;
             Ok(raw.into_statement())
         })
         .collect()
@@ -157,7 +158,8 @@ mod tests {
     use super::*;
 
     fn folder() -> std::path::PathBuf {
-        std::env::var_os("CAMPANILE_FIXTURES").map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/fixtures").into(), Into::into)
+        std::env::var_os("CAMPANILE_FIXTURES")
+            .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/fixtures").into(), Into::into)
     }
 
     #[test]

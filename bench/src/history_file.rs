@@ -79,7 +79,10 @@ mod tests {
             let loaded = load(&path).unwrap();
             std::fs::remove_file(&path).unwrap();
             assert_eq!(loaded.records, history.records);
-            assert_eq!((loaded.people, loaded.channels, loaded.registered, loaded.first_head), (history.people, history.channels, history.registered, 7));
+            assert_eq!(
+                (loaded.people, loaded.channels, loaded.registered, loaded.first_head),
+                (history.people, history.channels, history.registered, 7)
+            );
         }
     }
 }

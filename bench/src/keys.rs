@@ -31,7 +31,8 @@ impl Keys {
     /// Fresh secrets for a server that the bench starts itself. They come from the system, not from the run's seed.
     pub fn fresh() -> Self {
         let mut random = rand::rng();
-        let mut text = |length| (&mut random).sample_iter(rand::distr::Alphanumeric).take(length).map(char::from).collect::<String>();
+        let mut text =
+            |length| (&mut random).sample_iter(rand::distr::Alphanumeric).take(length).map(char::from).collect::<String>();
         Self { hs256_secret: text(48), api_key: format!("ck_{}", text(40)) }
     }
 

@@ -16,15 +16,16 @@ mod tests {
     #[test]
     fn it_is_fnv_1a() {
         // fnv1a64("a") is af63dc4c8601ec8c; our separators continue from there.
-        let after_separators = [0xffu8, 0xff].iter().fold(0xaf63_dc4c_8601_ec8c_u64, |hash, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let after_separators = [0xffu8, 0xff]
+            .iter()
+            .fold(0xaf63_dc4c_8601_ec8c_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         assert_eq!(mark("a", "", ""), after_separators);
     }
 
     #[test]
     fn every_part_counts_and_none_runs_into_the_next() {
-        let all = [mark("a", "bc", "d"), mark("ab", "c", "d"), mark("a", "b", "cd"), mark("a", "bc", "e"), mark("a", "bc", "d ")];
+        let all =
+            [mark("a", "bc", "d"), mark("ab", "c", "d"), mark("a", "b", "cd"), mark("a", "bc", "e"), mark("a", "bc", "d ")];
         let distinct: std::collections::HashSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
     }

@@ -43,11 +43,21 @@ pub fn lift_descriptor_limit() -> Result<u64> {
 /// Cores, memory and kernel in one line.
 pub fn machine_line() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let value = |text: &str, key| text.lines().find(|line| line.starts_with(key)).and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned());
+    let value = |text: &str, key| {
+        text.lines()
+            .find(|line| line.starts_with(key))
+            .and_then(|line| line.split_once(':'))
+            .map(|(_, value)| value.trim().to_owned())
+    };
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let model = value(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown processor".to_owned());
-    let memory_kib: u64 = value(&read("/proc/meminfo"), "MemTotal").and_then(|text| text.trim_end_matches(" kB").parse().ok()).unwrap_or(0);
-    format!("{cores} cores ({model}), {:.1} GiB memory, Linux {}", memory_kib as f64 / 1_048_576.0, read("/proc/sys/kernel/osrelease").trim())
+    let memory_kib: u64 =
+        value(&read("/proc/meminfo"), "MemTotal").and_then(|text| text.trim_end_matches(" kB").parse().ok()).unwrap_or(0);
+    format!(
+        "{cores} cores ({model}), {:.1} GiB memory, Linux {}",
+        memory_kib as f64 / 1_048_576.0,
+        read("/proc/sys/kernel/osrelease").trim()
+    )
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use tokio::process::{Child, Command};
 use crate::{
     client::{dial::Dial, http::HttpConnection},
     keys::Keys,
-    process,
 };
 
 /// A server that does not answer `/readyz` by then has failed the run.
@@ -91,7 +90,10 @@ impl Server {
     pub fn prepare(setup: Setup) -> Result<Self> {
         fs::create_dir_all(&setup.directory)?;
         if !setup.binary.is_file() {
-            bail!("{} does not exist: build it with `cargo build --release` or name it with --campanile", setup.binary.display());
+            bail!(
+                "{} does not exist: build it with `cargo build --release` or name it with --campanile",
+                setup.binary.display()
+            );
         }
         let (keys, address) = (Keys::fresh(), SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)));
         fs::write(setup.directory.join("campanile.toml"), config(address, &keys, &setup))?;
@@ -188,11 +190,6 @@ impl Server {
         self.child.as_ref().and_then(Child::id).context("the server is not running")
     }
 
-    /// The memory of the process in KiB.
-    pub fn resident_kib(&self) -> Result<u64> {
-        process::resident_kib(self.pid()?)
-    }
-
     /// The size of everything in the directory, in bytes: what a SQLite run took on disk.
     pub fn disk_bytes(&self) -> Result<u64> {
         fs::read_dir(&self.setup.directory)?.map(|entry| Ok(entry?.metadata()?.len())).sum()
@@ -205,7 +202,14 @@ impl Server {
 }
 
 async fn is_ready(server: SocketAddr) -> bool {
-    let dial = Dial { server, source: Ipv4Addr::LOCALHOST, token: String::new(), client: None, receive_buffer_bytes: None, poll_wait_s: 0 };
+    let dial = Dial {
+        server,
+        source: Ipv4Addr::LOCALHOST,
+        token: String::new(),
+        client: None,
+        receive_buffer_bytes: None,
+        poll_wait_s: 0,
+    };
     let ask = async {
         let mut connection = HttpConnection::new(dial.connect().await?);
         connection.send("GET /readyz", &[], None).await?;

@@ -37,7 +37,8 @@ async fn check(answers: Vec<&'static str>, expect: &str) {
     assert_eq!(service.repeats + 1, attempts, "every answer was used");
 }
 
-const OK: &str = "HTTP/1.1 201 Created\r\nContent-Length: 8\r\nIdempotency-Replayed: true\r\nConnection: close\r\n\r\n{\"id\":1}";
+const OK: &str =
+    "HTTP/1.1 201 Created\r\nContent-Length: 8\r\nIdempotency-Replayed: true\r\nConnection: close\r\n\r\n{\"id\":1}";
 
 #[tokio::test]
 async fn a_positive_answer_settles_and_says_whether_it_was_kept() {
@@ -49,10 +50,18 @@ async fn a_lost_answer_a_busy_server_and_an_unknown_commit_are_repeated() {
     let busy = "HTTP/1.1 503 x\r\nRetry-After: 0\r\nConnection: close\r\nContent-Length: 22\r\n\r\n{\"code\":\"server_busy\"} ";
     let unknown = "HTTP/1.1 503 x\r\nConnection: close\r\nContent-Length: 25\r\n\r\n{\"code\":\"commit_unknown\"}";
     let limited = "HTTP/1.1 429 x\r\nRetry-After: 0\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    check(vec!["", busy, "HTTP/1.1 201 Created\r\nContent-Length: 8\r\n\r\n{\"id", unknown, limited, OK], "acked {\"id\":1} true").await;
+    check(
+        vec!["", busy, "HTTP/1.1 201 Created\r\nContent-Length: 8\r\n\r\n{\"id", unknown, limited, OK],
+        "acked {\"id\":1} true",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_definite_refusal_is_not_repeated() {
-    check(vec!["HTTP/1.1 422 x\r\nConnection: close\r\nContent-Length: 29\r\n\r\n{\"code\":\"unknown_event_type\"}"], "refused 422 unknown_event_type").await;
+    check(
+        vec!["HTTP/1.1 422 x\r\nConnection: close\r\nContent-Length: 29\r\n\r\n{\"code\":\"unknown_event_type\"}"],
+        "refused 422 unknown_event_type",
+    )
+    .await;
 }

@@ -128,11 +128,18 @@ impl Actor {
     }
 
     /// Listens, with what a restless person does in between. `Err` when the server ended it.
-    async fn sit(&mut self, mut session: Session, listener: &mut Listener, conn: Conn, phase: &mut watch::Receiver<Phase>) -> Result<Next, Ended> {
+    async fn sit(
+        &mut self,
+        mut session: Session,
+        listener: &mut Listener,
+        conn: Conn,
+        phase: &mut watch::Receiver<Phase>,
+    ) -> Result<Next, Ended> {
         let began_in = *phase.borrow();
         // At the end a connection is left only when everything has been heard.
         let restless = self.restless.filter(|_| began_in == Phase::Run);
-        let mut draw = |mean: fn(&Restless) -> Duration| Some(Instant::now() + exponential(mean(restless.as_ref()?), &mut self.random));
+        let mut draw =
+            |mean: fn(&Restless) -> Duration| Some(Instant::now() + exponential(mean(restless.as_ref()?), &mut self.random));
         let leave_at = draw(|restless| restless.stay_mean);
         let mut stunt_at = draw(|restless| restless.stunt_mean);
         loop {
@@ -235,7 +242,10 @@ impl Actor {
     fn count_end(&self, ended: &Ended) {
         let tally = &self.world.tally;
         match (&ended.cause, ended.close_code) {
-            (Cause::Broken(_), _) => tally.count("connections broken or not answered"),
+            (Cause::Broken(error), _) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                tally.count("connects to a dead server")
+            }
+            (Cause::Broken(_), _) => tally.count("connections broken"),
             (Cause::Closed, 0) => tally.count("streams ended by the server"),
             (Cause::Closed, 4008) => tally.count("closed with 4008 (stopped reading)"),
             (Cause::Closed, 4010) => tally.count("closed with 4010 (draining)"),

@@ -23,8 +23,16 @@ const BAD_ONE_IN: u32 = 60;
 const BACK_WITHIN_SHARE: f64 = 0.25;
 
 /// Titles that a careless encoder would spoil.
-const DECORATIONS: [&str; 8] =
-    ["", "Größenordnung ∑ 数学", "🎓🔔", "<script>alert(1)</script>", "line\nbreak\r\ttab", "\u{2028}\u{2029}", "quote \" and \\ slash", "id: 7\n\ndata: forged\n\n"];
+const DECORATIONS: [&str; 8] = [
+    "",
+    "Größenordnung ∑ 数学",
+    "🎓🔔",
+    "<script>alert(1)</script>",
+    "line\nbreak\r\ttab",
+    "\u{2028}\u{2029}",
+    "quote \" and \\ slash",
+    "id: 7\n\ndata: forged\n\n",
+];
 
 /// Spreads `count` things evenly over a window that begins now.
 struct Pace {
@@ -38,7 +46,8 @@ pub async fn feed_statements(world: Arc<World>, statements: Arc<Vec<Statement>>,
     let pace = Pace::new(statements.len(), window);
     let mut at = 0;
     while at < statements.len() {
-        let batch = if publisher.random().random_bool(0.8) { 1 } else { publisher.random().random_range(2..=STATEMENT_BATCH_MAX) };
+        let batch =
+            if publisher.random().random_bool(0.8) { 1 } else { publisher.random().random_range(2..=STATEMENT_BATCH_MAX) };
         let end = (at + batch).min(statements.len());
         pace.wait_for(at).await;
         let items: Vec<Item> = statements[at..end].iter().filter_map(|statement| progress(&world, statement)).collect();
@@ -73,8 +82,10 @@ pub async fn announce(world: Arc<World>, number: u32, count: usize, window: Dura
         if publisher.random().random_ratio(1, BAD_ONE_IN) {
             misbehave(&world, &mut publisher, &format!("bad-{number}-{made}")).await;
         }
-        let batch = if publisher.random().random_bool(0.85) { 1 } else { publisher.random().random_range(2..=ANNOUNCEMENT_BATCH_MAX) };
-        let items: Vec<Item> = (made..(made + batch).min(count)).map(|n| announcement(&world, &mut publisher, &format!("{number}-{n}"))).collect();
+        let batch =
+            if publisher.random().random_bool(0.85) { 1 } else { publisher.random().random_range(2..=ANNOUNCEMENT_BATCH_MAX) };
+        let items: Vec<Item> =
+            (made..(made + batch).min(count)).map(|n| announcement(&world, &mut publisher, &format!("{number}-{n}"))).collect();
         publisher.publish(&items, Expect::Acceptance).await;
         world.tally.add("announcements published", items.len() as u64);
         made += items.len();
@@ -85,7 +96,8 @@ pub async fn announce(world: Arc<World>, number: u32, count: usize, window: Dura
 fn announcement(world: &World, publisher: &mut Publisher, name: &str) -> Item {
     let random = publisher.random();
     let stage = world.cast.stages[random.random_range(0..world.cast.stages.len())];
-    let length = if random.random_ratio(1, LONG_ONE_IN) { random.random_range(4_096..24_576) } else { random.random_range(20..300) };
+    let length =
+        if random.random_ratio(1, LONG_ONE_IN) { random.random_range(4_096..24_576) } else { random.random_range(20..300) };
     announcement_to(&world.cast.courses[stage], name, DECORATIONS[random.random_range(0..DECORATIONS.len())], length)
 }
 
@@ -101,7 +113,10 @@ pub fn announcement_to(course: &str, name: &str, decoration: &str, body_bytes: u
 async fn misbehave(world: &World, publisher: &mut Publisher, name: &str) {
     let good = announcement(world, publisher, name);
     let unknown = Item { kind: "no_such_type", channel: good.channel.clone(), data: good.data.clone() };
-    let wrong_kind = Item { channel: format!("user:{}", world.cast.people[world.cast.population[0] as usize]), ..announcement(world, publisher, name) };
+    let wrong_kind = Item {
+        channel: format!("user:{}", world.cast.people[world.cast.population[0] as usize]),
+        ..announcement(world, publisher, name)
+    };
     let untitled = Item { kind: "announcement", channel: good.channel.clone(), data: json!({ "body": name }).to_string() };
     match publisher.random().random_range(0..5) {
         0 => publisher.publish(&[unknown], Expect::Refusal).await,

@@ -1,10 +1,6 @@
 //! Publishes and membership changes that are written down before they leave and after they are answered.
 
-use std::{
-    net::Ipv4Addr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde::Deserialize;
@@ -98,8 +94,8 @@ impl Publisher {
 
     /// Uses the key of an answered request for other content: it must be refused, and the content never be seen.
     pub async fn publish_under_a_used_key(&mut self, item: Item) {
-        let publishes = self.remembered.iter().filter(|(_, asked)| matches!(asked, Asked::Publish { .. }));
-        if let Some(key) = publishes.last().map(|(request, _)| request.idempotency_key.clone()) {
+        let mut publishes = self.remembered.iter().filter(|(_, asked)| matches!(asked, Asked::Publish { .. }));
+        if let Some(key) = publishes.next_back().map(|(request, _)| request.idempotency_key.clone()) {
             self.world.tally.count("used keys with other content");
             self.publish_as(&[item], Expect::Refusal, key).await;
         }
@@ -107,14 +103,14 @@ impl Publisher {
 
     /// Registers or withdraws a person.
     pub async fn change_membership(&mut self, person: Person, course: usize, change: Change) {
-        let op = self.world.recorder.next_op();
+        let (op, idempotency_key) = (self.world.recorder.next_op(), self.next_key());
         let (course_name, person_name) = (&self.world.cast.courses[course], &self.world.cast.people[person as usize]);
         let path = format!("/api/roster/courses/{course_name}/registrations/{person_name}");
         let (line, body) = match change {
             Change::Grant => (format!("PUT {path}"), Some(r#"{"role":"student"}"#.to_owned())),
             Change::Revoke => (format!("DELETE {path}"), None),
         };
-        let request = Request { line, idempotency_key: self.next_key(), body };
+        let request = Request { line, idempotency_key, body };
         let channel = self.world.recorder.channel(&format!("course:{course_name}"));
         self.world.recorder.put(|at_us| Record::MemberSent { at_us, op, person, channel, change });
         self.settle(request, Asked::Member { op }, Expect::Acceptance).await;
@@ -149,7 +145,9 @@ impl Publisher {
         };
         let ops = numbered.iter().map(|&(op, ..)| op).collect();
         let request = Request { line: "POST /api/events".to_owned(), idempotency_key, body: Some(body) };
-        recorder.put_all(|at_us| numbered.iter().map(|&(op, channel, mark)| Record::PublishSent { at_us, op, channel, mark }).collect());
+        recorder.put_all(|at_us| {
+            numbered.iter().map(|&(op, channel, mark)| Record::PublishSent { at_us, op, channel, mark }).collect()
+        });
         self.settle(request, Asked::Publish { ops, batch }, expect).await;
     }
 
@@ -190,13 +188,17 @@ impl Publisher {
             Settled::Acked { body, replayed } => {
                 self.note_acked(&asked, &body);
                 if !replayed {
-                    self.world.tally.trouble(format!("a repeat was answered without Idempotency-Replayed: {}", shown(&request)));
+                    self.world
+                        .tally
+                        .trouble(format!("a repeat was answered without Idempotency-Replayed: {}", shown(&request)));
                 }
             }
             Settled::Refused { status, code } => {
                 self.world.tally.trouble(format!("a repeat was refused with {status} {code}: {}", shown(&request)));
             }
-            Settled::Unsettled(why) => self.world.tally.trouble(format!("a repeat was never settled ({why}): {}", shown(&request))),
+            Settled::Unsettled(why) => {
+                self.world.tally.trouble(format!("a repeat was never settled ({why}): {}", shown(&request)))
+            }
         }
     }
 
@@ -212,7 +214,9 @@ impl Publisher {
     fn note_acked(&self, asked: &Asked, body: &[u8]) {
         let noted = match asked {
             Asked::Member { op } => self.note_member(*op, body),
-            Asked::Publish { ops, batch: false } => serde_json::from_slice(body).ok().and_then(|acked| self.note_published(ops, &[acked])),
+            Asked::Publish { ops, batch: false } => {
+                serde_json::from_slice(body).ok().and_then(|acked| self.note_published(ops, &[acked]))
+            }
             Asked::Publish { ops, batch: true } => {
                 let answer: Option<BatchAcked> = serde_json::from_slice(body).ok();
                 answer.and_then(|answer| self.note_published(ops, &answer.events))
@@ -237,7 +241,15 @@ impl Publisher {
         }
         self.world.recorder.put_all(|at_us| {
             let answers = ops.iter().zip(acked).zip(instants);
-            answers.map(|((&op, acked), recorded_at_ms)| Record::PublishAcked { at_us, op, id: acked.id, seq: acked.seq, recorded_at_ms }).collect()
+            answers
+                .map(|((&op, acked), recorded_at_ms)| Record::PublishAcked {
+                    at_us,
+                    op,
+                    id: acked.id,
+                    seq: acked.seq,
+                    recorded_at_ms,
+                })
+                .collect()
         });
         acked.iter().for_each(|acked| self.world.note_acked(acked.id));
         Some(())

@@ -21,22 +21,31 @@ fn course(truth: &Truth, person: Person, event: Arrival, decided_at_us: u64, tal
     let Some(story) = truth.memberships.story(person, event.channel) else {
         return foreign(truth, person, event, tallies);
     };
-    let says = |what: String| format!("{} got id {} of {} {what}", truth.person_name(person), event.id, truth.channel_name(event.channel));
+    let says = |what: String| {
+        format!("{} got id {} of {} {what}", truth.person_name(person), event.id, truth.channel_name(event.channel))
+    };
     match story.standing(event.id) {
         Standing::Member { later } => {
             if let Some(revoked) = revoked_before(later, decided_at_us) {
                 tallies.violation(Rule::GrantBoundary, || {
-                    says(format!("on connection {}, opened or rewound after revocation {} was acknowledged", event.conn, revoked.id))
+                    says(format!(
+                        "on connection {}, opened or rewound after revocation {} was acknowledged",
+                        event.conn, revoked.id
+                    ))
                 });
             }
         }
         // A grant that was never answered may have let the person in unseen.
         _ if story.may_be_granted(event.at_us) => {}
         Standing::Revoked { by } => {
-            tallies.violation(Rule::DeliveriesAfterRevocation, || says(format!("on connection {}, after revocation {}", event.conn, by.id)));
+            tallies.violation(Rule::DeliveriesAfterRevocation, || {
+                says(format!("on connection {}, after revocation {}", event.conn, by.id))
+            });
         }
         Standing::NotYet { first_grant } => {
-            tallies.violation(Rule::GrantBoundary, || says(format!("on connection {}, before the first grant {}", event.conn, first_grant.id)));
+            tallies.violation(Rule::GrantBoundary, || {
+                says(format!("on connection {}, before the first grant {}", event.conn, first_grant.id))
+            });
         }
         Standing::Never => foreign(truth, person, event, tallies),
     }

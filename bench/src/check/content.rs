@@ -66,7 +66,9 @@ fn usage(truth: &Truth, tallies: &mut Tallies) {
                 tallies.chances(Rule::EpochConstant, 1);
                 let first = *epochs.get_or_insert(epoch);
                 if epoch != first {
-                    tallies.violation(Rule::EpochConstant, || format!("connection {conn} was told epoch {epoch}, the run began with {first}"));
+                    tallies.violation(Rule::EpochConstant, || {
+                        format!("connection {conn} was told epoch {epoch}, the run began with {first}")
+                    });
                 }
             }
             Record::Event { conn, .. } => {
@@ -106,7 +108,8 @@ impl<'t> Content<'t, '_> {
     fn difference(&self, known: &Known, event: Delivered) -> Option<String> {
         let Delivered { id, channel, seq, mark, recorded_at_ms } = event;
         if known.channel != Some(channel) {
-            let (elsewhere, here) = (known.channel.map(|channel| self.truth.channel_name(channel)), self.truth.channel_name(channel));
+            let (elsewhere, here) =
+                (known.channel.map(|channel| self.truth.channel_name(channel)), self.truth.channel_name(channel));
             return Some(format!("id {id} is of {} and arrived in {here}", elsewhere.unwrap_or_default()));
         }
         if known.seq.is_some_and(|known| known != seq) {
@@ -125,16 +128,23 @@ impl<'t> Content<'t, '_> {
             return;
         }
         self.tallies.chances(Rule::NothingInvented, 1);
-        let own = self.operation(known).filter(|operation| matches!(operation.asked, Asked::Publish { mark } if mark == event.mark));
+        let own =
+            self.operation(known).filter(|operation| matches!(operation.asked, Asked::Publish { mark } if mark == event.mark));
         let operation = own.or_else(|| self.truth.operations.get(self.truth.operations.by_mark(event.mark)?));
         match operation {
             Some(operation) if operation.refused => {
-                self.tallies.violation(Rule::NothingInvented, || format!("id {} was delivered, but its publish was refused", event.id));
+                self.tallies
+                    .violation(Rule::NothingInvented, || format!("id {} was delivered, but its publish was refused", event.id));
             }
             Some(_) => {}
             None if self.is_membership(known, kind) => {}
             None => self.tallies.violation(Rule::NothingInvented, || {
-                format!("id {} with mark {:x} in {} was never published", event.id, event.mark, self.truth.channel_name(event.channel))
+                format!(
+                    "id {} with mark {:x} in {} was never published",
+                    event.id,
+                    event.mark,
+                    self.truth.channel_name(event.channel)
+                )
             }),
         }
     }

@@ -29,7 +29,9 @@ impl Journey {
         if start > self.reached {
             // The client's own fault, and it would hide a loss.
             if asked {
-                tallies.violation(Rule::RecordsSound, || format!("connection {conn} resumes at {start}, but its person had only reached {}", self.reached));
+                tallies.violation(Rule::RecordsSound, || {
+                    format!("connection {conn} resumes at {start}, but its person had only reached {}", self.reached)
+                });
             }
             self.excuses.push(Span { after: self.reached, through: start });
         }
@@ -48,9 +50,10 @@ impl Journey {
         self.received.push(id);
     }
 
-    /// A gap was told on any connection.
-    pub fn gap(&mut self, told: Span) {
+    /// A gap was told on any connection; a client may come back with its end as cursor.
+    pub fn gap(&mut self, told: Span, at_us: u64, highest_possible: u64) {
         self.excuses.push(told);
+        self.reaches(told.through.min(highest_possible), at_us);
     }
 
     /// The run is over, with the person's last connection at `last_position`.
@@ -58,7 +61,13 @@ impl Journey {
         let Some(first_start) = self.first_start else { return };
         self.received.sort_unstable();
         for lane in desk.lanes {
-            self.lost(desk.truth.person_name(desk.person), &desk.truth.channel_name(lane.channel), lane, first_start, desk.tallies);
+            self.lost(
+                desk.truth.person_name(desk.person),
+                &desk.truth.channel_name(lane.channel),
+                lane,
+                first_start,
+                desk.tallies,
+            );
         }
         let Some(last_due) = desk.lanes.iter().filter_map(last_due).max().filter(|id| *id > first_start) else { return };
         desk.tallies.chances(Rule::CaughtUpAtTheEnd, 1);

@@ -17,14 +17,9 @@ mod truth;
 mod walk;
 
 #[cfg(test)]
-mod faithful;
-#[cfg(test)]
-mod faults;
-#[cfg(test)]
 mod tests;
 
-pub use report::{Outcome, RuleVerdict, Verdict};
-pub use rules::Rule;
+pub use report::Verdict;
 
 use crate::history::History;
 use report::Tallies;

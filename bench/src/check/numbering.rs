@@ -24,8 +24,12 @@ fn one_id_an_operation(truth: &Truth, tallies: &mut Tallies) -> HashMap<Op, u64>
         let Some(op) = known.op else { continue };
         let first = *ids.entry(op).or_insert(known.id);
         if first != known.id && !known.acked {
-            tallies.violation(Rule::IdempotentRepeat, || format!("operation {op} has id {first} and was delivered as {} too", known.id));
-            tallies.violation(Rule::OneIdOneContent, || format!("operation {op} was told id {first}, readers saw it as {}", known.id));
+            tallies.violation(Rule::IdempotentRepeat, || {
+                format!("operation {op} has id {first} and was delivered as {} too", known.id)
+            });
+            tallies.violation(Rule::OneIdOneContent, || {
+                format!("operation {op} was told id {first}, readers saw it as {}", known.id)
+            });
         }
     }
     ids
@@ -49,7 +53,8 @@ fn ids_dense(truth: &Truth, mut fillers: u64, tallies: &mut Tallies) {
         let missing = known.id - previous - 1;
         let filled = missing.min(fillers);
         fillers -= filled;
-        tallies.violations(Rule::IdsDense, missing - filled, || format!("nothing is known between {previous} and {}", known.id));
+        tallies
+            .violations(Rule::IdsDense, missing - filled, || format!("nothing is known between {previous} and {}", known.id));
         previous = known.id;
     }
     for clash in &truth.clashes {
@@ -84,7 +89,13 @@ fn seq_dense(truth: &Truth, fillers: &HashMap<Channel, u64>, tallies: &mut Talli
     }
 }
 
-fn next_seq(truth: &Truth, (previous, tail): (u64, Tail), (seq, known): (u64, &Known), fillers: &mut u64, tallies: &mut Tallies) {
+fn next_seq(
+    truth: &Truth,
+    (previous, tail): (u64, Tail),
+    (seq, known): (u64, &Known),
+    fillers: &mut u64,
+    tallies: &mut Tallies,
+) {
     tallies.chances(Rule::SeqDense, 1);
     let expected = previous.saturating_add(tail.unnumbered).saturating_add(1);
     let surplus = seq.saturating_sub(expected);

@@ -1,7 +1,10 @@
 //! One connection read from its start: where it stands, what it has passed, and whether it may say so.
 //!
 //! Invariant: the position only falls when a rewind takes effect. It takes effect with the first thing that lies at or below
-//! the position, because what was on the wire when the rewind left still arrives in the old order.
+//! the position, because what was on the wire when the rewind left still arrives in the old order. Where a second rewind left
+//! before the first took effect, nobody can tell which of them an event answers: then the reading that accuses least counts.
+
+use std::collections::VecDeque;
 
 use super::audience;
 use super::membership::{Standing, Story, revoked_before};
@@ -109,8 +112,9 @@ pub struct Reader {
     excuses: Vec<Span>,
     ahead: Vec<Ahead>,
     replay: Option<Replay>,
-    rewinding: Option<Rewinding>,
-    /// A second rewind before the first took effect: whose `replay_complete` comes next cannot be told.
+    /// In the order in which they left.
+    rewinding: VecDeque<Rewinding>,
+    /// A second rewind left before the first took effect: what a `replay_complete` counts cannot be told any more.
     rewinds_overlapped: bool,
 }
 
@@ -151,7 +155,7 @@ impl Reader {
             excuses: Vec::new(),
             ahead: Vec::new(),
             replay: since.map(|since| Replay { since, received: Vec::new() }),
-            rewinding: None,
+            rewinding: VecDeque::new(),
             rewinds_overlapped: false,
         };
         if let Some(since) = since {
@@ -177,12 +181,10 @@ impl Reader {
     /// A rewind was asked for.
     pub fn rewind(&mut self, at_us: u64, since: u64) {
         let Some(position) = self.position else { return };
-        self.rewinds_overlapped |= self.rewinding.is_some();
-        // Looking forward is no rewind; the server answers it as one to where the reader stands.
-        let since = since.min(position);
+        self.rewinds_overlapped |= !self.rewinding.is_empty();
         self.resumed = true;
         self.last_cursor = None;
-        self.rewinding = Some(Rewinding { at_us, position, replay: Replay { since, received: Vec::new() } });
+        self.rewinding.push_back(Rewinding { at_us, position, replay: Replay { since, received: Vec::new() } });
     }
 
     /// A gap was told: what it covers need not arrive any more.
@@ -193,27 +195,30 @@ impl Reader {
     /// An event arrived.
     pub fn event(&mut self, desk: &mut Desk, event: Arrival) {
         let Some(before) = self.position else {
-            return desk.tallies.violation(Rule::RecordsSound, || format!("connection {} got id {} before its connect answer", self.conn, event.id));
+            return desk.tallies.violation(Rule::RecordsSound, || {
+                format!("connection {} got id {} before its connect answer", self.conn, event.id)
+            });
         };
-        let repeats = |rewinding: &Rewinding| Span { after: rewinding.replay.since, through: before }.holds(event.id);
-        if self.rewinding.as_ref().is_some_and(repeats) {
-            self.turn_back(desk);
+        if event.id <= before {
+            self.turn_back(desk, event.id.saturating_sub(1));
         }
         self.order(desk, event.id);
         audience::check(desk.truth, desk.person, event, self.decided_at_us, desk.tallies);
         self.pass(desk, event.id, Pass { at_us: event.at_us, received: Some(event.id), rule: Rule::SilentGaps });
-        let replays = self.replay.iter_mut().chain(self.rewinding.as_mut().map(|rewinding| &mut rewinding.replay));
+        let replays = self.replay.iter_mut().chain(self.rewinding.iter_mut().map(|rewinding| &mut rewinding.replay));
         replays.for_each(|replay| replay.received.push(event.id));
     }
 
     /// The server said that everything due up to `cursor` has been sent.
     pub fn cursor(&mut self, desk: &mut Desk, at_us: u64, cursor: u64) {
-        if self.rewinding.is_some() && self.position.is_some_and(|position| cursor < position) {
-            self.turn_back(desk);
+        if self.position.is_some_and(|position| cursor < position) {
+            self.turn_back(desk, cursor);
         }
+        desk.tallies.chances(Rule::CursorHonest, 1);
         self.exists(desk, cursor);
         if let Some(last) = self.last_cursor.filter(|last| cursor < *last) {
-            desk.tallies.violation(Rule::CursorHonest, || format!("connection {} was told cursor {last} and then {cursor}", self.conn));
+            desk.tallies
+                .violation(Rule::CursorHonest, || format!("connection {} was told cursor {last} and then {cursor}", self.conn));
         }
         let told = cursor.min(desk.truth.highest_possible);
         self.pass(desk, told, Pass { at_us, received: None, rule: Rule::CursorHonest });
@@ -222,14 +227,17 @@ impl Reader {
 
     /// A replay ended.
     pub fn replay_complete(&mut self, desk: &mut Desk, completed: Completed) {
-        desk.tallies.chances(Rule::ReplayCount, 1);
-        let effectless = self.rewinding.take_if(|rewinding| rewinding.replay.since == completed.from);
-        if let Some(rewinding) = effectless {
-            self.replay_of_nothing(desk, rewinding, completed.at_us);
+        if self.replay.as_ref().is_none_or(|replay| replay.since != completed.from) {
+            self.replay_of_nothing(desk, completed);
         }
         let to = completed.to.min(desk.truth.highest_possible);
         self.pass(desk, to, Pass { at_us: completed.at_us, received: None, rule: Rule::SilentGaps });
-        if let Some(fault) = self.count_fault(completed) {
+        let replay = self.replay.take_if(|replay| replay.since == completed.from);
+        if self.rewinds_overlapped {
+            return;
+        }
+        desk.tallies.chances(Rule::ReplayCount, 1);
+        if let Some(fault) = count_fault(replay, completed) {
             desk.tallies.violation(Rule::ReplayCount, || format!("connection {}: {fault}", self.conn));
         }
     }
@@ -238,7 +246,11 @@ impl Reader {
     pub fn finish(&self, desk: &mut Desk) {
         let (Some(start), Some(position)) = (self.start, self.position) else { return };
         let all = desk.truth.rank(position).saturating_sub(desk.truth.rank(start));
-        let own: usize = desk.lanes.iter().map(|lane| Ahead::after(lane, position).index.saturating_sub(Ahead::after(lane, start).index)).sum();
+        let own: usize = desk
+            .lanes
+            .iter()
+            .map(|lane| Ahead::after(lane, position).index.saturating_sub(Ahead::after(lane, start).index))
+            .sum();
         desk.tallies.chances(Rule::ForeignDeliveries, all.saturating_sub(own) as u64);
     }
 
@@ -247,23 +259,34 @@ impl Reader {
         self.ahead = desk.lanes.iter().map(|lane| Ahead::after(lane, position)).collect();
     }
 
-    fn turn_back(&mut self, desk: &Desk) {
-        let Some(Rewinding { at_us, replay, .. }) = self.rewinding.take() else { return };
+    /// Lets the first rewind take effect that reaches back below what arrived.
+    fn turn_back(&mut self, desk: &Desk, after: u64) {
+        let Some(place) = self.rewinding.iter().position(|rewinding| rewinding.replay.since <= after) else { return };
+        let Some(Rewinding { at_us, replay, .. }) = self.rewinding.drain(..=place).next_back() else { return };
+        let since = replay.since;
+        // A later rewind may cut this replay short at any point and go on from its own cursor.
+        let later = self.rewinding.iter().map(|later| later.replay.since).filter(|later| *later > since);
+        self.excuses.extend(later.map(|later| Span { after: since, through: later }));
         self.decided_at_us = at_us;
         self.last_event = None;
         self.last_cursor = None;
-        self.stand_at(desk, replay.since);
-        self.replay = Some(Replay { since: replay.since, received: Vec::new() });
+        self.stand_at(desk, since);
+        self.replay = Some(Replay { since, received: Vec::new() });
     }
 
-    /// A replay ended and had nothing from below the old position: so nothing there may have been due.
-    fn replay_of_nothing(&mut self, desk: &mut Desk, rewinding: Rewinding, at_us: u64) {
-        let Some(position) = self.position else { return };
-        let decided_at_us = std::mem::replace(&mut self.decided_at_us, rewinding.at_us);
-        self.stand_at(desk, rewinding.replay.since);
-        self.pass(desk, rewinding.position, Pass { at_us, received: None, rule: Rule::SilentGaps });
-        self.stand_at(desk, position);
-        self.decided_at_us = decided_at_us;
+    /// A replay ended and nothing from below the old position had come of it: so nothing there may have been due.
+    fn replay_of_nothing(&mut self, desk: &mut Desk, completed: Completed) {
+        let answered = self.rewinding.iter().position(|rewinding| rewinding.replay.since == completed.from);
+        let answered = answered.and_then(|place| self.rewinding.drain(..=place).next_back());
+        let (Some(rewinding), Some(position)) = (answered, self.position) else { return };
+        if !self.rewinds_overlapped {
+            let decided_at_us = std::mem::replace(&mut self.decided_at_us, rewinding.at_us);
+            self.stand_at(desk, rewinding.replay.since);
+            let at_us = completed.at_us;
+            self.pass(desk, rewinding.position, Pass { at_us, received: None, rule: Rule::SilentGaps });
+            self.stand_at(desk, position);
+            self.decided_at_us = decided_at_us;
+        }
         self.replay = Some(rewinding.replay);
     }
 
@@ -272,7 +295,9 @@ impl Reader {
             desk.tallies.chances(Rule::DuplicatesAfterTheCursor, 1);
         }
         if let Some(position) = self.position.filter(|position| id <= *position) {
-            desk.tallies.violation(Rule::DuplicatesAfterTheCursor, || format!("connection {} stood at {position} and got id {id}", self.conn));
+            desk.tallies.violation(Rule::DuplicatesAfterTheCursor, || {
+                format!("connection {} stood at {position} and got id {id}", self.conn)
+            });
         }
         if let Some(last) = self.last_event {
             desk.tallies.chances(Rule::OutOfOrder, 1);
@@ -284,22 +309,12 @@ impl Reader {
     }
 
     fn exists(&self, desk: &mut Desk, cursor: u64) {
-        desk.tallies.chances(Rule::CursorHonest, 1);
         let highest = desk.truth.highest_possible;
         if cursor > highest {
-            desk.tallies.violation(Rule::CursorHonest, || format!("connection {} was told {cursor}, no id above {highest} can exist", self.conn));
+            desk.tallies.violation(Rule::CursorHonest, || {
+                format!("connection {} was told {cursor}, no id above {highest} can exist", self.conn)
+            });
         }
-    }
-
-    fn count_fault(&mut self, completed: Completed) -> Option<String> {
-        let Completed { from, to, count, .. } = completed;
-        let Some(replay) = self.replay.take_if(|replay| replay.since == from) else {
-            let excused = count == 0 || self.rewinds_overlapped;
-            return (!excused).then(|| format!("replay_complete from {from} to {to}, which nobody asked for"));
-        };
-        let span = Span { after: from, through: to };
-        let received = replay.received.iter().filter(|id| span.holds(**id)).count() as u64;
-        (received != count).then(|| format!("replay_complete from {from} to {to} counts {count}, received were {received}"))
     }
 
     /// Moves the position up and weighs everything due on the way.
@@ -320,7 +335,9 @@ impl Reader {
 
     fn weigh(&self, truth: &Truth, person: Person, lane: &Lane, id: u64, pass: Pass, tallies: &mut Tallies) {
         match lane.story.standing(id) {
-            Standing::Member { later } if revoked_before(later, self.decided_at_us).is_some() => tallies.chances(Rule::GrantBoundary, 1),
+            Standing::Member { later } if revoked_before(later, self.decided_at_us).is_some() => {
+                tallies.chances(Rule::GrantBoundary, 1);
+            }
             Standing::Member { .. } => {
                 let excused = self.excuses.iter().any(|told| told.holds(id));
                 if excused || !lane.story.is_firm(id, pass.at_us) {
@@ -335,8 +352,20 @@ impl Reader {
                 }
             }
             Standing::Revoked { .. } => tallies.chances(Rule::DeliveriesAfterRevocation, 1),
-            Standing::NotYet { first_grant } if first_grant.acked_at_us < self.decided_at_us => tallies.chances(Rule::GrantBoundary, 1),
+            Standing::NotYet { first_grant } if first_grant.acked_at_us < self.decided_at_us => {
+                tallies.chances(Rule::GrantBoundary, 1);
+            }
             Standing::NotYet { .. } | Standing::Never => {}
         }
     }
+}
+
+fn count_fault(replay: Option<Replay>, completed: Completed) -> Option<String> {
+    let Completed { from, to, count, .. } = completed;
+    let Some(replay) = replay else {
+        return (count > 0).then(|| format!("replay_complete from {from} to {to}, which nobody asked for"));
+    };
+    let span = Span { after: from, through: to };
+    let received = replay.received.iter().filter(|id| span.holds(**id)).count() as u64;
+    (received != count).then(|| format!("replay_complete from {from} to {to} counts {count}, received were {received}"))
 }

@@ -107,17 +107,11 @@ impl RuleVerdict {
 
 // === impl Verdict ===
 
+#[cfg(test)]
 impl Verdict {
     /// The line of one rule.
-    #[must_use]
     pub fn of(&self, rule: Rule) -> &RuleVerdict {
         &self.rules[rule as usize]
-    }
-
-    /// All violations, for a run that by its nature gives some rules no chance (one without kills).
-    #[must_use]
-    pub fn violations(&self) -> u64 {
-        self.rules.iter().fold(0, |sum, rule| sum.saturating_add(rule.violations))
     }
 }
 

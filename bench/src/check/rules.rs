@@ -67,26 +67,47 @@ impl Rule {
 
     fn texts(self) -> (&'static str, &'static str) {
         match self {
-            Rule::RecordsSound => ("records sound", "the history itself is well formed, and no client resumed beyond what it had seen"),
-            Rule::AcknowledgedAndLost => ("acknowledged and lost", "an acknowledged event that was due reached the person on some connection"),
-            Rule::SilentGaps => ("silent gaps", "between two positions of a connection everything due was received, or a gap was told"),
-            Rule::DuplicatesAfterTheCursor => ("duplicates after the cursor", "no event at or below the position arrives, unless rewound"),
-            Rule::OutOfOrder => ("out of order", "ids rise on a connection, and a publish acknowledged before another was sent has the smaller id"),
-            Rule::DeliveriesAfterRevocation => ("deliveries after revocation", "nothing between a revocation and the next grant reaches the person"),
-            Rule::GrantBoundary => ("grant boundary", "what lies before the latest grant, or was decided after a revocation, is not delivered"),
+            Rule::RecordsSound => {
+                ("records sound", "the history itself is well formed, and no client resumed beyond what it had seen")
+            }
+            Rule::AcknowledgedAndLost => {
+                ("acknowledged and lost", "an acknowledged event that was due reached the person on some connection")
+            }
+            Rule::SilentGaps => {
+                ("silent gaps", "between two positions of a connection everything due was received, or a gap was told")
+            }
+            Rule::DuplicatesAfterTheCursor => {
+                ("duplicates after the cursor", "no event at or below the position arrives, unless rewound")
+            }
+            Rule::OutOfOrder => (
+                "out of order",
+                "ids rise on a connection, and a publish acknowledged before another was sent has the smaller id",
+            ),
+            Rule::DeliveriesAfterRevocation => {
+                ("deliveries after revocation", "nothing between a revocation and the next grant reaches the person")
+            }
+            Rule::GrantBoundary => {
+                ("grant boundary", "what lies before the latest grant, or was decided after a revocation, is not delivered")
+            }
             Rule::ForeignDeliveries => ("foreign deliveries", "no event of a channel that the person never belonged to"),
             Rule::NothingInvented => ("nothing invented", "every delivered event was published and not refused"),
-            Rule::OneIdOneContent => ("one id, one content", "an id means the same event everywhere, as it was published and acknowledged"),
+            Rule::OneIdOneContent => {
+                ("one id, one content", "an id means the same event everywhere, as it was published and acknowledged")
+            }
             Rule::IdempotentRepeat => ("idempotent repeat", "a repeated operation gets the same answer and is stored once"),
             Rule::IdsDense => ("ids dense", "ids have no hole, and none is used twice"),
             Rule::SeqDense => ("seq dense", "each channel's seq rises by one with the id"),
             Rule::RecordedAtNeverBackwards => ("recorded_at never backwards", "recorded_at does not fall along the ids"),
-            Rule::CursorHonest => ("cursor honest", "a told cursor never falls, exists, and everything due up to it has been sent"),
+            Rule::CursorHonest => {
+                ("cursor honest", "a told cursor never falls, exists, and everything due up to it has been sent")
+            }
             Rule::ReplayCount => ("replay count", "replay_complete counts what the replay delivered"),
             Rule::SurvivedKills => ("survived kills", "what was acknowledged before a kill keeps its id and content after it"),
             Rule::EpochConstant => ("epoch constant", "the epoch does not change during the run"),
             Rule::AllTransportsUsed => ("all transports used", "WebSocket, SSE and long poll each delivered events"),
-            Rule::CaughtUpAtTheEnd => ("caught up at the end", "each person's last connection reached the last acknowledged event that was due"),
+            Rule::CaughtUpAtTheEnd => {
+                ("caught up at the end", "each person's last connection reached the last acknowledged event that was due")
+            }
         }
     }
 }

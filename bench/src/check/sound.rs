@@ -47,9 +47,10 @@ fn roster(history: &History) -> Option<String> {
     if names.len() < history.channels.len() || people.len() < history.people.len() {
         return Some("a channel or a person is listed twice".to_owned());
     }
-    let lost = history.registered.iter().find(|(person, channel)| {
-        *person as usize >= history.people.len() || *channel as usize >= history.channels.len()
-    });
+    let lost = history
+        .registered
+        .iter()
+        .find(|(person, channel)| *person as usize >= history.people.len() || *channel as usize >= history.channels.len());
     lost.map(|pair| format!("registration {pair:?} names nobody or nothing"))
 }
 

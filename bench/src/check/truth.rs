@@ -90,8 +90,7 @@ impl<'h> Truth<'h> {
         let highest = log.last().map_or(history.first_head, |known| known.id);
         let highest_possible = highest.saturating_add(unknown);
         let clashes = Vec::new();
-        let mut truth =
-            Self { history, operations, memberships, log, clashes, due, kinds, user_channels, highest_possible };
+        let mut truth = Self { history, operations, memberships, log, clashes, due, kinds, user_channels, highest_possible };
         truth.fill_from_answers();
         truth.fill_from_deliveries();
         truth.collect_due();

@@ -124,7 +124,7 @@ impl Walk {
             Record::Gap { at_us, from, to, .. } => {
                 desk.tallies.gaps_told += 1;
                 let told = Span { after: from, through: to };
-                self.journey.gap(told);
+                self.journey.gap(told, at_us, desk.truth.highest_possible);
                 reader.gap(told);
                 at_us
             }

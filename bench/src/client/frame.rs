@@ -44,9 +44,11 @@ pub fn hear_frame(text: &str, ear: &mut impl Ear) -> Result<(), String> {
             epoch: Some(frame.epoch.ok_or_else(|| missing("epoch"))?),
         },
         "heartbeat" => Heard::Cursor(frame.cursor.ok_or_else(|| missing("cursor"))?),
-        "gap" => Heard::Gap { from: frame.from_id().ok_or_else(|| missing("from"))?, to: frame.to.ok_or_else(|| missing("to"))? },
+        "gap" => {
+            Heard::Gap { from: frame.id_in_from().ok_or_else(|| missing("from"))?, to: frame.to.ok_or_else(|| missing("to"))? }
+        }
         "replay_complete" => Heard::ReplayComplete {
-            from: frame.from_id().ok_or_else(|| missing("from"))?,
+            from: frame.id_in_from().ok_or_else(|| missing("from"))?,
             to: frame.to.ok_or_else(|| missing("to"))?,
             count: frame.count.ok_or_else(|| missing("count"))?,
             gap: frame.gap.ok_or_else(|| missing("gap"))?,
@@ -88,7 +90,7 @@ fn excerpt(text: &str) -> &str {
 
 impl Frame<'_> {
     /// `from` is an id in a gap and a replay, and a person in a signal.
-    fn from_id(&self) -> Option<u64> {
+    fn id_in_from(&self) -> Option<u64> {
         self.from?.get().parse().ok()
     }
 }

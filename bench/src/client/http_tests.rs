@@ -32,7 +32,10 @@ fn a_body_with_a_length_ends_with_its_last_byte() {
 #[test]
 fn chunks_are_joined_and_extensions_and_trailers_are_skipped() {
     check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", Some((200, "hello")));
-    let long = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1A;x=y\r\n{}\r\n2\r\n\r\n\r\n0\r\nA: b\r\n\r\n", "z".repeat(26));
+    let long = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1A;x=y\r\n{}\r\n2\r\n\r\n\r\n0\r\nA: b\r\n\r\n",
+        "z".repeat(26)
+    );
     check(&long, Some((200, &format!("{}\r\n", "z".repeat(26)))));
     check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", None);
 }

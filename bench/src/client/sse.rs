@@ -134,7 +134,11 @@ impl SseSession {
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         if head.status != 200 {
             let code = String::from_utf8_lossy(&rest).into_owned();
-            return Err(Ended { close_code: 0, cause: Cause::Refused { status: head.status, code }, come_back: head.retry_after() });
+            return Err(Ended {
+                close_code: 0,
+                cause: Cause::Refused { status: head.status, code },
+                come_back: head.retry_after(),
+            });
         }
         let body = BodyDecoder::of(&head)?;
         Ok(Self { stream, body, parser: SseParser::default(), rest, since, established: false })
@@ -174,7 +178,8 @@ impl SseSession {
             }
             Block::Event { kind, data, .. } if kind == "message" => hear_frame(&data, ear).map_err(garbage)?,
             Block::Event { kind, data, .. } => {
-                let body: serde_json::Value = serde_json::from_str(&data).map_err(|error| garbage(format!("{error} in event {kind}")))?;
+                let body: serde_json::Value =
+                    serde_json::from_str(&data).map_err(|error| garbage(format!("{error} in event {kind}")))?;
                 if let Some(ms) = body["retry_after_ms"].as_u64() {
                     ear.hear(Heard::ComeBack(Duration::from_millis(ms)));
                 }

@@ -17,8 +17,10 @@ fn unhex(text: &str) -> Vec<u8> {
 
 #[test]
 fn every_case_of_the_vectors_is_parsed_as_a_browser_does() {
-    let folder = std::env::var("CAMPANILE_VECTORS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").to_owned());
-    let text = std::fs::read_to_string(format!("{folder}/own/sse-streams.json")).expect("CAMPANILE_VECTORS names the folder of the vectors");
+    let folder = std::env::var("CAMPANILE_VECTORS")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").to_owned());
+    let text = std::fs::read_to_string(format!("{folder}/own/sse-streams.json"))
+        .expect("CAMPANILE_VECTORS names the folder of the vectors");
     let vectors: serde_json::Value = serde_json::from_str(&text).unwrap();
     let cases = vectors["cases"].as_array().unwrap();
     assert!(cases.len() >= 20);
@@ -29,7 +31,9 @@ fn every_case_of_the_vectors_is_parsed_as_a_browser_does() {
             let events: Vec<_> = blocks
                 .into_iter()
                 .filter_map(|block| match block {
-                    Block::Event { kind, data, last_event_id } => Some(serde_json::json!({"type": kind, "data": data, "id": last_event_id})),
+                    Block::Event { kind, data, last_event_id } => {
+                        Some(serde_json::json!({"type": kind, "data": data, "id": last_event_id}))
+                    }
                     _ => None,
                 })
                 .collect();

@@ -22,7 +22,9 @@ pub struct WsSession {
 fn ended(error: Error) -> Ended {
     match error {
         Error::Io(error) => Ended::from(error),
-        Error::Upgrade(upgrade::Error::DidNotSwitchProtocols(status)) => Ended::of(Cause::Refused { status, code: String::new() }),
+        Error::Upgrade(upgrade::Error::DidNotSwitchProtocols(status)) => {
+            Ended::of(Cause::Refused { status, code: String::new() })
+        }
         error => Ended::of(Cause::Garbage(error.to_string())),
     }
 }

@@ -1,6 +1,8 @@
-//! The test bench for one feature: a real SQLite journal in a temporary folder, a clock that moves when told, and the log to look at.
+//! The test bench for one feature: a real journal of its own, a clock that moves when told, and the log to look at.
 
-use crate::{Action, Caller, Feature, Id, Method, Refusal, Registry, Site};
+mod database;
+
+use crate::{Action, Caller, Effect, Feature, Id, Method, Refusal, Registry, Site, View};
 use campanile_journal::{JournalLimits, ManualClock, Outcome};
 use campanile_wire::caller::{PersonCaller, ServiceCaller};
 use campanile_wire::{Event, EventId};
@@ -15,21 +17,43 @@ pub struct Bench {
     pub clock: Arc<ManualClock>,
     seen: EventId,
     // Removed with everything in it when the bench is dropped.
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
+    _database: Option<database::Database>,
 }
 
 impl Bench {
-    /// A fresh site with these features.
+    /// A fresh site with these features, on SQLite.
     ///
     /// # Panics
     /// When the store cannot be opened.
     pub async fn new(features: &[Feature]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = format!("sqlite://{}/bench.db", folder.path().display());
+        Self { _folder: Some(folder), ..Self::on(&store, features).await }
+    }
+
+    /// A site with these features in this store, which is left as it is afterwards.
+    ///
+    /// # Panics
+    /// When the store cannot be opened.
+    pub async fn on(store: &str, features: &[Feature]) -> Self {
         let clock = ManualClock::at(1_767_225_600_000);
         let registry = Registry::new(features, Vec::new()).expect("the features' declarations agree");
-        let store = format!("sqlite://{}/bench.db", folder.path().display());
-        let site = Site::open(&store, registry, JournalLimits::default(), clock.clone()).await.expect("a fresh store opens");
-        Self { site, clock, seen: 0, _folder: folder }
+        let site = Site::open(store, registry, JournalLimits::default(), clock.clone()).await.expect("the store opens");
+        Self { site, clock, seen: 0, _folder: None, _database: None }
+    }
+
+    /// Fresh sites with these features: one on SQLite, and one on PostgreSQL where `CAMPANILE_TEST_POSTGRES` names a server.
+    ///
+    /// # Panics
+    /// When a store cannot be opened.
+    pub async fn on_every_store(features: &[Feature]) -> Vec<Self> {
+        let mut benches = vec![Self::new(features).await];
+        if let Some(database) = database::Database::on_the_named_server() {
+            let bench = Self::on(&database.url(), features).await;
+            benches.push(Self { _database: Some(database), ..bench });
+        }
+        benches
     }
 
     /// Runs a command by its name.
@@ -55,7 +79,18 @@ impl Bench {
         Ok(serde_json::from_str(&answer).expect("an answer is JSON"))
     }
 
-    /// The events since the last look, each as `type channel data`.
+    /// A view by its name, rebuilt from the tables as they are now.
+    ///
+    /// # Panics
+    /// When there is no such view, or the store fails.
+    pub async fn build_view(&self, name: &str) -> Box<dyn View> {
+        let view = *self.site.registry.view(name).expect("the view is declared");
+        let mut reader = self.site.journal.reader().await.expect("a reader");
+        (view.build)(&mut reader).await.expect("the view builds")
+    }
+
+    /// The events since the last look, each as `type channel data`, and then ` +person channel` for each grant and ` -person channel`
+    /// for each revocation.
     ///
     /// # Panics
     /// When the store fails.
@@ -67,7 +102,14 @@ impl Bench {
 }
 
 fn line(event: &Event) -> String {
-    format!("{} {} {}", event.kind, event.channel, event.data)
+    let mut line = format!("{} {} {}", event.kind, event.channel, event.data);
+    for effect in &event.effects {
+        line += &match effect {
+            Effect::Grant { person, channel } => format!(" +{person} {channel}"),
+            Effect::Revoke { person, channel } => format!(" -{person} {channel}"),
+        };
+    }
+    line
 }
 
 /// A service with these scopes.

@@ -1,8 +1,9 @@
 //! Commands: one file each in a feature. The same door for HTTP, WebSocket and tests.
 
 use crate::event_type::EventType;
+use crate::read;
 use campanile_journal::{JournalError, NewEvent, Row, Tx, Unit, UnitError, Value};
-use campanile_wire::{Caller, Channel, Effect, ErrorCode, Refusal};
+use campanile_wire::{Caller, Channel, Effect, Refusal};
 use futures_util::future::BoxFuture;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -15,7 +16,8 @@ use std::future::Future;
 pub trait Command: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// `verb_noun`, as `command` frames name it.
     const NAME: &'static str;
-    /// What the caller is told when it is committed.
+    /// What the caller is told when it is committed. Where it is a JSON object, the server adds `id`: the id of the last event that
+    /// the command caused, which exists only after the commit. So no answer has an `id` of its own.
     type Answer: Serialize + JsonSchema;
 
     /// Whether this caller may ask for it at all; decided before the transaction.
@@ -120,7 +122,7 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
 }
 
 fn prepare<C: Command>(fields: serde_json::Value, caller: &Caller) -> Result<Box<dyn Unit>, Refusal> {
-    let command: C = serde_json::from_value(fields).map_err(|error| Refusal::new(ErrorCode::InvalidData, error.to_string()))?;
+    let command: C = read::from_fields(fields)?;
     command.permit(caller)?;
     command.check()?;
     Ok(Box::new(Prepared { command, caller: caller.clone() }))

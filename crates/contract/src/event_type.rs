@@ -1,6 +1,7 @@
 //! The registry's words: event types and channel kinds.
 
 use crate::command::schema_of;
+use crate::read;
 use campanile_journal::Retention;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
@@ -95,7 +96,7 @@ impl DataCheck {
 }
 
 fn reads_as<T: DeserializeOwned>(data: &str) -> Result<(), String> {
-    serde_json::from_str::<T>(data).map(drop).map_err(|error| error.to_string())
+    read::from_text::<T>(data).map(drop)
 }
 
 /// A kind of channel, and which of its history a new member is due.

@@ -1,8 +1,9 @@
 //! Queries: reads that a feature answers from its tables.
 
 use crate::command::schema_of;
+use crate::read;
 use campanile_journal::{JournalError, Reader, UnitError};
-use campanile_wire::{Caller, ErrorCode, Refusal};
+use campanile_wire::{Caller, Refusal};
 use futures_util::future::BoxFuture;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -54,8 +55,7 @@ fn read<'a, Q: Query>(
     reader: &'a mut Reader,
 ) -> BoxFuture<'a, Result<String, UnitError>> {
     Box::pin(async move {
-        let query: Q =
-            serde_json::from_value(fields).map_err(|error| Refusal::new(ErrorCode::InvalidData, error.to_string()))?;
+        let query: Q = read::from_fields(fields)?;
         query.permit(caller)?;
         let answer = query.read(reader).await?;
         serde_json::to_string(&answer).map_err(|error| JournalError::Statement(error.to_string()).into())

@@ -1,7 +1,7 @@
 //! Rules of publishing and of the registry.
 
 use crate::bench::{person, service};
-use crate::{Class, DataCheck, ErrorCode, EventType, PublishBody, Registry, Retention, Subject};
+use crate::{Class, DataCheck, ErrorCode, EventType, Line, Percent, PublishBody, Registry, Retention, Subject, Text, Timestamp};
 
 fn registry() -> Registry {
     let note = EventType {
@@ -73,4 +73,52 @@ fn a_host_type_needs_a_known_channel_kind_and_a_free_name() {
     };
     assert!(Registry::new(&[], vec![of("a", "nowhere")]).is_err());
     assert!(Registry::new(&[], vec![of("a", "user"), of("a", "user")]).is_err());
+}
+
+/// Whether data reads as `T`: the sentence that refuses it contains `expect`, or there is none.
+fn check_field<T: serde::de::DeserializeOwned + schemars::JsonSchema>(data: &str, expect: Option<&str>) {
+    let given = DataCheck::typed::<Vec<T>>().check(&format!("[{data}]")).err();
+    match (&given, expect) {
+        (Some(given), Some(expect)) => assert!(given.starts_with("[0]: ") && given.contains(expect), "{data}: {given}"),
+        _ => assert_eq!(given.as_deref(), expect, "{data}"),
+    }
+}
+
+#[test]
+fn a_line_has_one_to_so_many_characters_and_no_control_characters() {
+    check_field::<Line<3>>(r#""äöü""#, None);
+    check_field::<Line<3>>(r#"" <b""#, None);
+    check_field::<Line<3>>(r#""""#, Some("1 to 3 characters"));
+    check_field::<Line<3>>(r#""äöüß""#, Some("1 to 3 characters is needed, not of 4"));
+    for control in [r#""\n""#, r#""\u0000""#, r#""\u007f""#, r#""\u0085""#] {
+        check_field::<Line<3>>(control, Some("no control characters"));
+    }
+    check_field::<Line<3>>("1", Some("expected a string"));
+    check_field::<Line<3>>(r#""\ud800""#, Some("surrogate"));
+}
+
+#[test]
+fn a_text_may_be_empty_and_have_several_lines() {
+    check_field::<Text<4>>(r#""""#, None);
+    check_field::<Text<4>>(r#""\r\n\ta""#, None);
+    check_field::<Text<4>>(r#""12345""#, Some("at most 4 characters"));
+    check_field::<Text<4>>(r#""\u001b""#, Some("no control characters besides"));
+}
+
+#[test]
+fn a_percentage_lies_between_0_and_100() {
+    for fine in ["0", "100", "33.3"] {
+        check_field::<Percent>(fine, None);
+    }
+    for (broken, why) in [("-0.1", "from 0 to 100"), ("101", "from 0 to 100"), (r#""5""#, "f64"), ("null", "f64")] {
+        check_field::<Percent>(broken, Some(why));
+    }
+}
+
+#[test]
+fn a_timestamp_is_an_instant_with_its_offset() {
+    check_field::<Timestamp>(r#""2026-01-15T11:30:00+01:00""#, None);
+    check_field::<Timestamp>(r#""2026-01-15T11:30:00""#, Some("an ISO 8601 instant"));
+    let timestamp = Timestamp::try_from("1970-01-01T01:00:01+01:00".to_owned()).unwrap();
+    assert_eq!(timestamp.unix_ms(), 1_000);
 }

@@ -32,6 +32,9 @@ pub enum JournalError {
     /// The database cannot be used as it is: from the future, unsafe settings, changed migrations.
     #[error("{0}")]
     Unusable(String),
+    /// A command panicked; its caller's work was undone.
+    #[error("a command panicked")]
+    Panicked,
     /// A programmer's error in SQL or decoding.
     #[error("the database refused a statement: {0}")]
     Statement(String),
@@ -40,7 +43,7 @@ pub enum JournalError {
 impl JournalError {
     /// Whether the whole transaction is lost, not only the statement.
     pub(crate) fn ends_transaction(&self) -> bool {
-        !matches!(self, Self::Statement(_) | Self::Timeout(_))
+        !matches!(self, Self::Statement(_) | Self::Timeout(_) | Self::Panicked)
     }
 
     /// The documented code.
@@ -52,7 +55,7 @@ impl JournalError {
             Self::CommitUnknown(_) => ErrorCode::CommitUnknown,
             Self::Timeout(_) => ErrorCode::CommandTimeout,
             Self::QueueFull => ErrorCode::ServerBusy,
-            Self::Statement(_) => ErrorCode::InternalError,
+            Self::Statement(_) | Self::Panicked => ErrorCode::InternalError,
         }
     }
 
@@ -66,6 +69,7 @@ impl JournalError {
             Self::Conflict(text) => Self::Conflict(text.clone()),
             Self::Timeout(limit) => Self::Timeout(*limit),
             Self::QueueFull => Self::QueueFull,
+            Self::Panicked => Self::Panicked,
             Self::Closed => Self::Closed,
             Self::Unusable(text) => Self::Unusable(text.clone()),
             Self::Statement(text) => Self::Statement(text.clone()),
@@ -100,11 +104,13 @@ impl From<sqlx::Error> for JournalError {
 fn of_code(code: &str, text: String) -> JournalError {
     if code.len() == 5 && code != "00000" {
         return match code {
-            "40P01" | "40001" | "55P03" => JournalError::Conflict(text),
+            "40P01" | "40001" => JournalError::Conflict(text),
+            // It has waited its full time already: running it again would multiply that.
+            "55P03" => JournalError::Busy(text),
             "23505" if text.contains("idempotency_pkey") => JournalError::Conflict(text),
             "53100" => JournalError::Full(text),
             "57014" => JournalError::Timeout(0),
-            "25P03" | "53300" => JournalError::Unavailable(text),
+            "25006" | "25P03" | "53300" => JournalError::Unavailable(text),
             _ if code.starts_with("08") || code.starts_with("57") || code.starts_with("58") => JournalError::Unavailable(text),
             _ => JournalError::Statement(text),
         };

@@ -4,8 +4,10 @@
 
 use crate::db::{Conn, Value};
 use crate::error::JournalError;
-use crate::insert::{Insert, in_list, list_size};
+use crate::insert::{Insert, LIST_MAX, in_list, list_size};
+use crate::tx::UnitError;
 use crate::writer::Outcome;
+use campanile_wire::{ErrorCode, Refusal};
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 use std::collections::HashMap;
@@ -21,11 +23,22 @@ pub struct Idempotency {
 }
 
 /// What the store knows of a key.
+#[derive(Clone)]
 pub(crate) enum Known {
     /// Same key, same body: the answer of the first time.
     Same(Outcome),
     /// Same key, another body.
     Conflict,
+}
+
+impl Known {
+    /// The answer to whoever comes with the key now.
+    pub(crate) fn into_answer(self) -> Result<Outcome, UnitError> {
+        match self {
+            Self::Same(outcome) => Ok(outcome),
+            Self::Conflict => Err(Refusal::from(ErrorCode::IdempotencyConflict).into()),
+        }
+    }
 }
 
 impl Idempotency {
@@ -52,7 +65,7 @@ pub(crate) fn hex(digest: Sha256) -> String {
 /// Looks up keys in one statement; answers what is known of them by `idem`.
 pub(crate) async fn look_up(conn: &mut Conn, keys: &[&Idempotency]) -> Result<HashMap<String, Known>, JournalError> {
     let mut known = HashMap::new();
-    for chunk in keys.chunks(256) {
+    for chunk in keys.chunks(LIST_MAX) {
         let size = list_size(chunk.len()).expect("a chunk fits the largest list");
         let mut values: Vec<Value> = chunk.iter().map(|key| key.idem.as_str().into()).collect();
         values.resize(size, chunk[0].idem.as_str().into());

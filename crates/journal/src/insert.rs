@@ -52,7 +52,10 @@ pub(crate) fn in_list(first: usize, length: usize) -> String {
     (first..first + length).map(|place| format!("${place}")).collect::<Vec<_>>().join(",")
 }
 
+/// The longest IN list.
+pub(crate) const LIST_MAX: usize = 256;
+
 /// The smallest list size that holds `length` values, or none when it is too long for a list.
 pub(crate) fn list_size(length: usize) -> Option<usize> {
-    [1, 4, 16, 64, 256].into_iter().find(|&size| length <= size)
+    [1, 4, 16, 64, LIST_MAX].into_iter().find(|&size| length <= size)
 }

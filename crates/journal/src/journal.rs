@@ -7,22 +7,18 @@ use crate::idempotency::{self, Idempotency};
 use crate::log::{self, NewEvent};
 use crate::membership::{self, Membership};
 use crate::migrate::{self, Migration};
+use crate::store::Store;
 use crate::tx::{Unit, UnitError};
 use crate::writer::{Outcome, Request, Work, Writer, commit_alone};
 use campanile_wire::{Channel, Event, EventId};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, PgPool, SqlStr, SqlitePool};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use sqlx::SqlStr;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc, oneshot};
 
 /// Every limit of the store, with its unit.
 #[derive(Clone, Debug)]
 pub struct JournalLimits {
-    /// Requests waiting for the group lane; one more is answered `server_busy`.
+    /// Requests waiting for the group lane, and commands under way on PostgreSQL; one more is answered `server_busy`.
     pub queue_requests_max: usize,
     /// Requests in one commit.
     pub group_requests_max: usize,
@@ -97,13 +93,9 @@ pub struct Snapshot {
 pub struct Journal {
     writer: Arc<Writer>,
     queue: mpsc::Sender<Request>,
+    /// Places of the lane in which each command has its own transaction.
+    alone: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
-}
-
-/// The pools of one store.
-pub(crate) enum Store {
-    Sqlite { write: SqlitePool, read: SqlitePool, path: PathBuf, inode: u64 },
-    Postgres { write: PgPool, read: PgPool },
 }
 
 /// A reading connection for queries.
@@ -133,15 +125,19 @@ impl Journal {
         let store = Store::open(url, &limits).await?;
         let mut conn = store.writing().await?;
         store.check_flushes(&mut conn, limits.durability).await?;
-        let mut all = vec![Migration { feature: "journal", number: 1, sql: include_str!("schema/0001.sql") }];
+        let mut all = vec![
+            Migration { feature: "journal", number: 1, sql: include_str!("schema/0001.sql") },
+            Migration { feature: "journal", number: 2, sql: include_str!("schema/0002.sql") },
+        ];
         all.extend_from_slice(migrations);
         migrate::run(&mut conn, &all, clock.now_ms()).await?;
         drop(conn);
         let (committed, _) = broadcast::channel(limits.commits_in_memory_max);
         let (queue, requests) = mpsc::channel(limits.queue_requests_max);
-        let writer = Arc::new(Writer { store: Arc::new(store), limits, clock: Arc::clone(&clock), committed });
+        let alone = Arc::new(Semaphore::new(limits.queue_requests_max));
+        let writer = Arc::new(Writer { store: Arc::new(store), limits, clock: Arc::clone(&clock), committed, jobs_enqueued: Notify::new() });
         tokio::spawn(Arc::clone(&writer).run(requests));
-        Ok(Self { writer, queue, clock })
+        Ok(Self { writer, queue, alone, clock })
     }
 
     /// Commits events that need no domain SQL. All or nothing; answered after the flush.
@@ -165,7 +161,8 @@ impl Journal {
         let (reply, answer) = oneshot::channel();
         let request = Request { work, idempotency, reply };
         if alone {
-            commit_alone(&self.writer, request);
+            let place = Arc::clone(&self.alone).try_acquire_owned().map_err(|_| JournalError::QueueFull)?;
+            commit_alone(&self.writer, request, place);
         } else {
             self.queue.try_send(request).map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => JournalError::QueueFull,
@@ -178,6 +175,11 @@ impl Journal {
     /// This process's commits from now on, in commit order on SQLite and nearly so on PostgreSQL. A receiver that lags reads the log.
     pub fn commits(&self) -> broadcast::Receiver<Arc<Vec<Event>>> {
         self.writer.committed.subscribe()
+    }
+
+    /// Notified after each commit of this process that enqueued jobs.
+    pub(crate) fn jobs_enqueued(&self) -> &Notify {
+        &self.writer.jobs_enqueued
     }
 
     /// The clock that this journal was opened with.
@@ -207,8 +209,23 @@ impl Journal {
     /// # Errors
     /// When the store fails.
     pub async fn snapshot(&self) -> Result<Snapshot, JournalError> {
-        self.in_snapshot(async |conn| Ok(Snapshot { head: read_head(conn).await?, memberships: membership::load(conn).await? }))
-            .await
+        Ok(self.snapshot_with(async |_| Ok(())).await?.0)
+    }
+
+    /// As [`Journal::snapshot`], and what `build` reads at the same moment.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn snapshot_with<T>(
+        &self,
+        build: impl AsyncFnOnce(&mut Reader) -> Result<T, JournalError>,
+    ) -> Result<(Snapshot, T), JournalError> {
+        self.in_snapshot(async |reader| {
+            let head = read_head(&mut reader.0).await?;
+            let memberships = membership::load(&mut reader.0).await?;
+            Ok((Snapshot { head, memberships }, build(reader).await?))
+        })
+        .await
     }
 
     /// The events after `after` up to `upto`, at most `limit`, in order.
@@ -232,24 +249,36 @@ impl Journal {
         upto: EventId,
         limit: u64,
     ) -> Result<(Vec<Event>, Vec<(String, EventId)>), JournalError> {
-        self.in_snapshot(async |conn| {
+        self.in_snapshot(async |Reader(conn)| {
             let events = log::read_channels(conn, channels, after, upto, limit).await?;
-            let sql = "SELECT channel, pruned_through FROM channel_head WHERE pruned_through > $1";
-            let pruned = conn.fetch(SqlStr::from_static(sql), &[after.into()]).await?;
-            let pruned = pruned.iter().map(|row| Ok((row.text("channel")?, row.count("pruned_through")?)));
-            Ok((events, pruned.collect::<Result<_, JournalError>>()?))
+            Ok((events, log::pruned_through(conn, channels, after).await?))
         })
         .await
     }
 
-    /// The cursor that stands for an instant: the id before the first kept event recorded at or after it. Ids are dense and
-    /// `recorded_at` never runs backwards, so a binary search over ids needs no index.
+    /// The id up to which pruning has reached in any channel.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn pruned_through_max(&self) -> Result<EventId, JournalError> {
+        let sql = "SELECT COALESCE(MAX(pruned_through), 0) AS pruned_through FROM channel_head";
+        let rows = self.reader().await?.fetch(sql, &[]).await?;
+        rows.first().map_or(Ok(0), |row| row.count("pruned_through"))
+    }
+
+    /// The cursor that stands for an instant: after it come exactly the kept events recorded at or after the instant. Where events were
+    /// pruned it is the lowest such cursor, so that a gap is rather told than missed. Ids are dense and `recorded_at` never runs
+    /// backwards, so a binary search over ids needs no index.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn cursor_at(&self, instant_ms: i64) -> Result<EventId, JournalError> {
-        self.in_snapshot(async |conn| {
-            let (mut low, mut high) = (0, read_head(conn).await?.id);
+        self.in_snapshot(async |Reader(conn)| {
+            let head = read_head(conn).await?;
+            if head.recorded_at_ms < instant_ms {
+                return Ok(head.id);
+            }
+            let (mut low, mut high) = (0, head.id);
             while low < high {
                 let middle = low + (high - low) / 2;
                 let sql = "SELECT id, recorded_at_ms FROM event WHERE id > $1 AND id <= $2 ORDER BY id LIMIT 1";
@@ -264,30 +293,46 @@ impl Journal {
         .await
     }
 
-    async fn in_snapshot<T>(&self, read: impl AsyncFnOnce(&mut Conn) -> Result<T, JournalError>) -> Result<T, JournalError> {
-        let mut conn = self.writer.store.reading().await?;
-        conn.begin_snapshot().await?;
-        let result = read(&mut conn).await;
-        match (&result, conn.rollback().await) {
-            (Ok(_), Ok(())) => {}
-            _ => conn.discard().await,
-        }
-        result
+    async fn in_snapshot<T>(
+        &self,
+        read: impl AsyncFnOnce(&mut Reader) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        // Whoever goes away in the middle drops the reader, and a connection inside a transaction is not given back to its pool.
+        let mut reader = self.reader().await?;
+        reader.0.begin_snapshot().await?;
+        let result = read(&mut reader).await?;
+        reader.0.rollback().await?;
+        Ok(result)
     }
 
-    /// Forgets outcomes whose idempotency keys are older than a day, and used or ended tickets.
+    /// Forgets outcomes whose idempotency keys are older than a day, and ended tickets.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails; what was forgotten before stays forgotten.
     pub async fn forget_expired(&self) -> Result<(), JournalError> {
-        let mut conn = self.writer.store.writing().await?;
         let now_ms = self.clock.now_ms();
-        let sql = "DELETE FROM idempotency WHERE created_at_ms < $1";
-        conn.execute(SqlStr::from_static(sql), &[(now_ms - idempotency::KEPT_MS).into()]).await?;
-        conn.execute(SqlStr::from_static("DELETE FROM ticket WHERE expires_at_ms < $1"), &[now_ms.into()]).await?;
+        self.delete_in_steps(FORGET_OUTCOMES, now_ms - idempotency::KEPT_MS).await?;
+        self.delete_in_steps(FORGET_TICKETS, now_ms).await
+    }
+
+    async fn delete_in_steps(&self, sql: &'static str, before_ms: i64) -> Result<(), JournalError> {
+        let mut gone = FORGET_ROWS_MAX;
+        while gone == FORGET_ROWS_MAX {
+            let mut conn = self.writer.store.writing().await?;
+            let values = [before_ms.into(), Value::from(FORGET_ROWS_MAX)];
+            gone = conn.execute(SqlStr::from_static(sql), &values).await?;
+        }
         Ok(())
     }
 }
+
+/// Rows forgotten in one transaction, so that writers are never held up for long.
+const FORGET_ROWS_MAX: u64 = 1_000;
+
+const FORGET_OUTCOMES: &str =
+    "DELETE FROM idempotency WHERE idem IN (SELECT idem FROM idempotency WHERE created_at_ms < $1 LIMIT $2)";
+
+const FORGET_TICKETS: &str = "DELETE FROM ticket WHERE hash IN (SELECT hash FROM ticket WHERE expires_at_ms < $1 LIMIT $2)";
 
 async fn read_head(conn: &mut Conn) -> Result<Head, JournalError> {
     let sql = "SELECT head, recorded_at_ms, epoch, epoch_floor FROM log_head WHERE singleton = 1";
@@ -299,123 +344,4 @@ async fn read_head(conn: &mut Conn) -> Result<Head, JournalError> {
         epoch: row.count("epoch")?,
         epoch_floor: row.count("epoch_floor")?,
     })
-}
-
-// === impl Store ===
-
-impl Store {
-    async fn open(url: &str, limits: &JournalLimits) -> Result<Self, JournalError> {
-        if url.starts_with("sqlite:") {
-            Self::open_sqlite(url, limits).await
-        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            Self::open_postgres(url, limits).await
-        } else {
-            Err(JournalError::Unusable("store is sqlite://path/to.db or postgres://user@host/database".into()))
-        }
-    }
-
-    async fn open_sqlite(url: &str, limits: &JournalLimits) -> Result<Self, JournalError> {
-        let synchronous = match limits.durability {
-            Durability::Flushed => SqliteSynchronous::Full,
-            Durability::UnsafeNoFlush => SqliteSynchronous::Off,
-        };
-        let options = SqliteConnectOptions::from_str(url)?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_millis(limits.lock_wait_ms_max))
-            .statement_cache_capacity(256)
-            .disable_statement_logging();
-        let path = options.get_filename().to_owned();
-        let wait = Duration::from_millis(limits.lock_wait_ms_max);
-        // One writer: SQLite has one write lock, and a fair queue before it is better than its busy loop.
-        let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(wait).connect_with(options.clone()).await?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(limits.read_connections_max)
-            .acquire_timeout(wait)
-            .connect_with(options.read_only(true).create_if_missing(false))
-            .await?;
-        let inode = inode_of(&path)?;
-        Ok(Self::Sqlite { write, read, path, inode })
-    }
-
-    async fn open_postgres(url: &str, limits: &JournalLimits) -> Result<Self, JournalError> {
-        let wait_ms = limits.lock_wait_ms_max.to_string();
-        // The server gives up a little after we do, so that no transaction outlives its command.
-        let statement_ms = (limits.command_ms_max * 2).to_string();
-        let options = PgConnectOptions::from_str(url)?
-            .application_name("campanile")
-            .statement_cache_capacity(256)
-            .options([
-                ("synchronous_commit", "on"),
-                ("lock_timeout", wait_ms.as_str()),
-                ("statement_timeout", statement_ms.as_str()),
-                ("idle_in_transaction_session_timeout", statement_ms.as_str()),
-            ])
-            .disable_statement_logging();
-        let pool = |connections| {
-            PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_millis(limits.lock_wait_ms_max))
-        };
-        let write = pool(limits.write_connections_max).connect_with(options.clone()).await?;
-        let read = pool(limits.read_connections_max).connect_with(options).await?;
-        Ok(Self::Postgres { write, read })
-    }
-
-    pub(crate) async fn writing(&self) -> Result<Conn, JournalError> {
-        Ok(match self {
-            Self::Sqlite { write, .. } => Conn::Sqlite(write.acquire().await?),
-            Self::Postgres { write, .. } => Conn::Postgres(write.acquire().await?),
-        })
-    }
-
-    pub(crate) async fn reading(&self) -> Result<Conn, JournalError> {
-        Ok(match self {
-            Self::Sqlite { read, .. } => Conn::Sqlite(read.acquire().await?),
-            Self::Postgres { read, .. } => Conn::Postgres(read.acquire().await?),
-        })
-    }
-
-    /// SQLite goes on writing into a file that somebody deleted or replaced; what is acknowledged there is lost with the process.
-    pub(crate) fn still_there(&self) -> Result<(), JournalError> {
-        let Self::Sqlite { path, inode, .. } = self else { return Ok(()) };
-        match inode_of(path) {
-            Ok(now) if now == *inode => Ok(()),
-            _ => Err(JournalError::Unavailable("the database file was deleted or replaced while it was open; restart".into())),
-        }
-    }
-
-    /// Acknowledged means flushed: refuses settings under which that is not so.
-    async fn check_flushes(&self, conn: &mut Conn, durability: Durability) -> Result<(), JournalError> {
-        if durability == Durability::UnsafeNoFlush {
-            return Ok(());
-        }
-        let settings: &[(&'static str, &str, &[&str])] = match self {
-            Self::Sqlite { .. } => {
-                &[("PRAGMA synchronous", "synchronous", &["2", "3"]), ("PRAGMA journal_mode", "journal_mode", &["wal"])]
-            }
-            Self::Postgres { .. } => &[
-                ("SHOW fsync", "fsync", &["on"]),
-                ("SHOW full_page_writes", "full_page_writes", &["on"]),
-                ("SHOW synchronous_commit", "synchronous_commit", &["on", "remote_apply"]),
-            ],
-        };
-        for (sql, column, allowed) in settings {
-            let rows = conn.fetch(SqlStr::from_static(sql), &[]).await?;
-            let row = rows.first().ok_or_else(|| JournalError::Unusable(format!("{sql} answered nothing")))?;
-            let value = row.text(column).or_else(|_| row.int(column).map(|number| number.to_string()))?;
-            if !allowed.contains(&value.as_str()) {
-                return Err(JournalError::Unusable(format!(
-                    "the database has {column} = {value}, so it could lose what it acknowledged; set it to {}",
-                    allowed[0]
-                )));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn inode_of(path: &Path) -> Result<u64, JournalError> {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).map(|metadata| metadata.ino()).map_err(|error| JournalError::Unavailable(error.to_string()))
 }

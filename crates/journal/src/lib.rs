@@ -8,11 +8,13 @@ mod db;
 mod error;
 mod idempotency;
 mod insert;
+mod job;
 mod journal;
 mod log;
 mod membership;
 mod migrate;
 mod retention;
+mod store;
 mod ticket;
 mod tx;
 mod writer;
@@ -21,6 +23,10 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use db::{Row, Value};
 pub use error::JournalError;
 pub use idempotency::Idempotency;
+pub use job::{
+    ATTEMPTS_MAX_DEFAULT, DEFAULT_QUEUE, EAGER_JOBS_MAX, Handler, Handlers, Jitter, Job, JobCounts, JobError, JobLimits, JobState, NewJob,
+    Ran, Schedule, ScheduleError, Scheduler, Verdict, Worker, random_jitter, run_due,
+};
 pub use journal::{Durability, Head, Journal, JournalLimits, Reader, Snapshot};
 pub use log::NewEvent;
 pub use membership::Membership;

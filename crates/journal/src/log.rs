@@ -4,7 +4,7 @@
 
 use crate::db::{Conn, Row, Value};
 use crate::error::JournalError;
-use crate::insert::{Insert, in_list, list_size};
+use crate::insert::{Insert, LIST_MAX, in_list, list_size};
 use crate::membership;
 use campanile_wire::{Channel, Effect, Event, EventId};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
@@ -126,8 +126,7 @@ pub(crate) async fn read_channels(
     limit: u64,
 ) -> Result<Vec<Event>, JournalError> {
     let Some(size) = list_size(channels.len()) else {
-        let page = read(conn, after, upto, limit).await?;
-        return Ok(page);
+        return read(conn, after, upto, limit).await;
     };
     let Some(first) = channels.first() else { return Ok(Vec::new()) };
     let mut values: Vec<Value> = vec![after.into(), upto.into(), limit.into()];
@@ -140,6 +139,27 @@ pub(crate) async fn read_channels(
     );
     let rows = conn.fetch(AssertSqlSafe(sql).into_sql_str(), &values).await?;
     rows.iter().map(event_of).collect()
+}
+
+/// Which of these channels have been pruned beyond `after`, and how far.
+pub(crate) async fn pruned_through(
+    conn: &mut Conn,
+    channels: &[Channel],
+    after: EventId,
+) -> Result<Vec<(String, EventId)>, JournalError> {
+    let mut pruned = Vec::new();
+    for chunk in channels.chunks(LIST_MAX) {
+        let size = list_size(chunk.len()).expect("a chunk fits the largest list");
+        let mut values: Vec<Value> = vec![after.into()];
+        values.extend(chunk.iter().map(|channel| Value::from(channel.as_str())));
+        values.resize(size + 1, chunk[0].as_str().into());
+        let list = in_list(2, size);
+        let sql = format!("SELECT channel, pruned_through FROM channel_head WHERE pruned_through > $1 AND channel IN ({list})");
+        for row in conn.fetch(AssertSqlSafe(sql).into_sql_str(), &values).await? {
+            pruned.push((row.text("channel")?, row.count("pruned_through")?));
+        }
+    }
+    Ok(pruned)
 }
 
 fn event_of(row: &Row) -> Result<Event, JournalError> {

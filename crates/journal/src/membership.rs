@@ -18,10 +18,12 @@ pub struct Membership {
     pub revoked_id: Option<EventId>,
 }
 
-/// A grant to somebody who is a member already changes nothing: the earlier grant stands.
+/// A grant to somebody who is a member already changes nothing: the earlier grant stands. One event may grant, revoke and grant
+/// again: then its first interval goes on.
 const GRANT: &str = "INSERT INTO membership (person, channel, granted_id, revoked_id) \
      SELECT $1, $2, $3, NULL WHERE NOT EXISTS \
-     (SELECT 1 FROM membership WHERE person = $1 AND channel = $2 AND revoked_id IS NULL)";
+     (SELECT 1 FROM membership WHERE person = $1 AND channel = $2 AND revoked_id IS NULL) \
+     ON CONFLICT (person, channel, granted_id) DO UPDATE SET revoked_id = NULL";
 
 const REVOKE: &str = "UPDATE membership SET revoked_id = $3 WHERE person = $1 AND channel = $2 AND revoked_id IS NULL";
 

@@ -24,6 +24,7 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS migration (feature TEXT NOT NUL
 /// Brings the schema up to date, or refuses with a sentence.
 pub(crate) async fn run(conn: &mut Conn, migrations: &[Migration], now_ms: i64) -> Result<(), JournalError> {
     conn.begin().await?;
+    conn.lift_time_limits().await?;
     if matches!(conn, Conn::Postgres(_)) {
         // Two nodes that start at once: the second waits and then finds the work done. The number is arbitrary and ours.
         conn.run(SqlStr::from_static("SELECT pg_advisory_xact_lock(7236152)")).await?;
@@ -31,7 +32,8 @@ pub(crate) async fn run(conn: &mut Conn, migrations: &[Migration], now_ms: i64) 
     let result = apply(conn, migrations, now_ms).await;
     match &result {
         Ok(()) => conn.commit().await?,
-        Err(_) => conn.rollback().await?,
+        // Should this fail too, the connection is closed instead; the first error is the one to tell.
+        Err(_) => drop(conn.rollback().await),
     }
     result
 }

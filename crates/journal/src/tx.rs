@@ -12,6 +12,11 @@ pub struct Tx {
     pub(crate) conn: Conn,
     pub(crate) now_ms: i64,
     pub(crate) events: Vec<NewEvent>,
+    /// Whether this commit has jobs for the workers of this process.
+    pub(crate) enqueued: bool,
+    /// Whether a statement of this unit failed. PostgreSQL refuses whatever comes after it, and SQLite may have ended the whole
+    /// transaction: on both, a unit is over with its first failed statement.
+    pub(crate) failed: bool,
 }
 
 /// One command's work inside a transaction. It may run more than once (deadlocks are retried), so it changes only the transaction.
@@ -42,7 +47,7 @@ impl From<UnitError> for Refusal {
 
 impl Tx {
     pub(crate) fn new(conn: Conn, now_ms: i64) -> Self {
-        Self { conn, now_ms, events: Vec::new() }
+        Self { conn, now_ms, events: Vec::new(), enqueued: false, failed: false }
     }
 
     /// Runs a statement; answers how many rows it changed. Parameters are `$1`, `$2` …
@@ -50,7 +55,10 @@ impl Tx {
     /// # Errors
     /// When the store fails or refuses the statement.
     pub async fn execute(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, JournalError> {
-        self.conn.execute(SqlStr::from_static(sql), values).await
+        self.refuse_after_failure()?;
+        let result = self.conn.execute(SqlStr::from_static(sql), values).await;
+        self.failed |= result.is_err();
+        result
     }
 
     /// Runs a query; answers all its rows.
@@ -58,7 +66,17 @@ impl Tx {
     /// # Errors
     /// When the store fails or refuses the statement.
     pub async fn fetch(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, JournalError> {
-        self.conn.fetch(SqlStr::from_static(sql), values).await
+        self.refuse_after_failure()?;
+        let result = self.conn.fetch(SqlStr::from_static(sql), values).await;
+        self.failed |= result.is_err();
+        result
+    }
+
+    fn refuse_after_failure(&self) -> Result<(), JournalError> {
+        if self.failed {
+            return Err(JournalError::Statement("a statement of this command failed before; nothing may follow it".into()));
+        }
+        Ok(())
     }
 
     /// Adds an event to this commit. It gets its id when the transaction commits.

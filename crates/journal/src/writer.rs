@@ -3,20 +3,24 @@
 //! Invariant: a caller is answered, and followers are handed the events, only after COMMIT returned, and COMMIT returns after the flush.
 
 use crate::clock::Clock;
+use crate::db::Conn;
 use crate::error::JournalError;
 use crate::idempotency::{self, Idempotency, Known};
-use crate::journal::{JournalLimits, Store};
+use crate::journal::JournalLimits;
 use crate::log::{self, NewEvent};
+use crate::store::Store;
 use crate::tx::{Tx, Unit, UnitError};
-use campanile_wire::{Channel, ErrorCode, Event, EventId, Refusal};
+use campanile_wire::{Channel, Event, EventId};
+use futures_util::FutureExt;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use sqlx::SqlStr;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
 /// What a committed request came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,6 +78,7 @@ pub(crate) struct Writer {
     pub(crate) limits: JournalLimits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) committed: broadcast::Sender<Arc<Vec<Event>>>,
+    pub(crate) jobs_enqueued: Notify,
 }
 
 type Answers = Vec<Result<Outcome, UnitError>>;
@@ -81,36 +86,26 @@ type Answers = Vec<Result<Outcome, UnitError>>;
 impl Writer {
     /// The group lane: takes what has queued up while the last commit was being flushed.
     pub(crate) async fn run(self: Arc<Self>, mut queue: mpsc::Receiver<Request>) {
-        let mut carried = VecDeque::new();
-        while let Some(group) = self.next_group(&mut queue, &mut carried).await {
-            self.commit(group).await;
+        while let Some(group) = self.next_group(&mut queue).await {
+            // A programmer's error in one group must not end the lane for all: its callers are told that the outcome is not known.
+            if AssertUnwindSafe(self.commit(group)).catch_unwind().await.is_err() {
+                tracing::error!("the writer panicked and goes on with the next group");
+            }
         }
     }
 
-    /// The next group, or none when the journal closes. A second request with a key of the group waits for the group's outcome.
-    async fn next_group(&self, queue: &mut mpsc::Receiver<Request>, carried: &mut VecDeque<Request>) -> Option<Vec<Request>> {
-        let first = match carried.pop_front() {
-            Some(request) => request,
-            None => queue.recv().await?,
-        };
-        let (mut keys, mut events) = (HashSet::new(), 0);
-        let mut group = Vec::new();
-        let mut later = VecDeque::new();
-        let mut next = Some(first);
-        while let Some(request) = next {
-            if request.idempotency.as_ref().is_some_and(|key| !keys.insert(key.idem().to_owned())) {
-                later.push_back(request);
-            } else {
-                events += request.work.events();
-                group.push(request);
-            }
-            if group.len() >= self.limits.group_requests_max || events >= self.limits.group_events_max {
-                break;
-            }
-            next = carried.pop_front().or_else(|| queue.try_recv().ok());
+    /// The next group, or none when the journal closes.
+    async fn next_group(&self, queue: &mut mpsc::Receiver<Request>) -> Option<Vec<Request>> {
+        let first = queue.recv().await?;
+        let mut events = first.work.events();
+        let mut group = vec![first];
+        while group.len() < self.limits.group_requests_max
+            && events < self.limits.group_events_max
+            && let Ok(request) = queue.try_recv()
+        {
+            events += request.work.events();
+            group.push(request);
         }
-        later.append(carried);
-        *carried = later;
         Some(group)
     }
 
@@ -155,18 +150,21 @@ impl Writer {
     }
 
     async fn commit_once(&self, group: &[Request]) -> Result<(Answers, Vec<Event>), JournalError> {
-        self.store.still_there()?;
         let mut conn = self.store.writing().await?;
-        if let Err(error) = conn.begin().await {
+        if let Err(error) = conn.begin().await.and_then(|()| self.store.still_there()) {
             conn.discard().await;
             return Err(error);
         }
         let mut tx = Tx::new(conn, self.clock.now_ms());
         let written = self.write_group(&mut tx, group).await;
+        let enqueued = tx.enqueued;
         let mut conn = tx.conn;
         match written {
             Ok((answers, events)) => match conn.commit().await {
                 Ok(()) => {
+                    if enqueued {
+                        self.jobs_enqueued.notify_waiters();
+                    }
                     self.store.still_there().map_err(|error| JournalError::CommitUnknown(error.to_string()))?;
                     Ok((answers, events))
                 }
@@ -176,7 +174,8 @@ impl Writer {
                 }
             },
             Err(error) => {
-                if conn.rollback().await.is_err() || matches!(error, JournalError::Unavailable(_)) {
+                // No words more to a store that does not answer.
+                if matches!(error, JournalError::Unavailable(_)) || conn.rollback().await.is_err() {
                     conn.discard().await;
                 }
                 Err(error)
@@ -187,19 +186,31 @@ impl Writer {
     /// Everything between BEGIN and COMMIT.
     async fn write_group(&self, tx: &mut Tx, group: &[Request]) -> Result<(Answers, Vec<Event>), JournalError> {
         let keys: Vec<&Idempotency> = group.iter().filter_map(|request| request.idempotency.as_ref()).collect();
-        let mut known = if keys.is_empty() { HashMap::new() } else { idempotency::look_up(&mut tx.conn, &keys).await? };
-        let mut done: Vec<Result<(String, Range<usize>), Result<Outcome, UnitError>>> = Vec::with_capacity(group.len());
-        for request in group {
-            let kept = request.idempotency.as_ref().and_then(|key| known.remove(key.idem()));
-            done.push(match kept {
-                Some(Known::Same(outcome)) => Err(Ok(outcome)),
-                Some(Known::Conflict) => Err(Err(Refusal::from(ErrorCode::IdempotencyConflict).into())),
-                None => self.run_one(tx, &request.work, group.len() > 1).await?.map_err(Err),
+        let known = if keys.is_empty() { HashMap::new() } else { idempotency::look_up(&mut tx.conn, &keys).await? };
+        // Whose place in the group a key's fresh outcome has.
+        let mut firsts: HashMap<&str, usize> = HashMap::new();
+        let mut done = Vec::with_capacity(group.len());
+        for (place, request) in group.iter().enumerate() {
+            let Some(key) = &request.idempotency else {
+                done.push(self.run_one(tx, &request.work).await?);
+                continue;
+            };
+            done.push(match (known.get(key.idem()), firsts.get(key.idem())) {
+                (Some(known), _) => Done::Settled(known.clone().into_answer()),
+                (None, Some(first)) if group[*first].idempotency.as_ref() == Some(key) => Done::Repeat(*first),
+                (None, Some(_)) => Done::Settled(Known::Conflict.into_answer()),
+                (None, None) => match self.run_one(tx, &request.work).await? {
+                    Done::Settled(Err(error)) => settled_meanwhile(tx, key, error).await?,
+                    done => {
+                        firsts.insert(key.idem(), place);
+                        done
+                    }
+                },
             });
         }
         let now_ms = tx.now_ms;
         let events = log::append(&mut tx.conn, std::mem::take(&mut tx.events), now_ms).await?;
-        let answers: Answers = done.into_iter().map(|done| outcome_of(done, &events, now_ms)).collect();
+        let answers = answers_of(done, &events, now_ms);
         let fresh: Vec<(&Idempotency, &Outcome)> = group
             .iter()
             .zip(&answers)
@@ -212,44 +223,69 @@ impl Writer {
         Ok((answers, events))
     }
 
-    /// Runs one request's work. The outer error ends the transaction, the inner one only this request.
-    async fn run_one(
-        &self,
-        tx: &mut Tx,
-        work: &Work,
-        in_group: bool,
-    ) -> Result<Result<(String, Range<usize>), UnitError>, JournalError> {
+    /// Runs one request's work. An error ends the transaction; what ends only this request is settled.
+    async fn run_one(&self, tx: &mut Tx, work: &Work) -> Result<Done, JournalError> {
         let start = tx.events.len();
         let unit = match work {
             Work::Publish(events) => {
                 tx.events.extend(events.iter().cloned());
-                return Ok(Ok(("null".into(), start..tx.events.len())));
+                return Ok(Done::Fresh("null".into(), start..tx.events.len()));
             }
             Work::Unit(unit) => unit,
         };
         tx.conn.run(SqlStr::from_static("SAVEPOINT unit")).await?;
-        let limit_ms = self.limits.command_ms_max;
-        let result = match tokio::time::timeout(Duration::from_millis(limit_ms), unit.run(tx)).await {
-            Ok(result) => result,
-            Err(_) => Err(JournalError::Timeout(limit_ms).into()),
-        };
-        match result {
+        tx.failed = false;
+        match self.run_unit(tx, unit.as_ref()).await {
             Ok(answer) => {
                 tx.conn.run(SqlStr::from_static("RELEASE SAVEPOINT unit")).await?;
-                Ok(Ok((answer, start..tx.events.len())))
+                Ok(Done::Fresh(answer, start..tx.events.len()))
             }
             Err(UnitError::Store(error)) if error.ends_transaction() => Err(error),
             Err(error) => {
                 if let UnitError::Store(error) = &error {
-                    tracing::error!(error = %error, in_group, "a command failed in the store");
+                    tracing::error!(error = %error, "a command failed in the store");
                 }
                 tx.events.truncate(start);
                 tx.conn.run(SqlStr::from_static("ROLLBACK TO SAVEPOINT unit")).await?;
                 tx.conn.run(SqlStr::from_static("RELEASE SAVEPOINT unit")).await?;
-                Ok(Err(error))
+                Ok(Done::Settled(Err(error)))
             }
         }
     }
+
+    /// A command inside its savepoint, its time limit and its panics.
+    async fn run_unit(&self, tx: &mut Tx, unit: &dyn Unit) -> Result<String, UnitError> {
+        let limit_ms = self.limits.command_ms_max;
+        let work = AssertUnwindSafe(async { unit.run(tx).await }).catch_unwind();
+        match tokio::time::timeout(Duration::from_millis(limit_ms), work).await {
+            Ok(Ok(Ok(_))) if tx.failed => {
+                Err(JournalError::Statement("a command went on after a failed statement".into()).into())
+            }
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(JournalError::Panicked.into()),
+            Err(_) => Err(JournalError::Timeout(limit_ms).into()),
+        }
+    }
+}
+
+/// What a request of a group came to before the commit.
+enum Done {
+    /// Carried out: its answer, and which of the commit's events are its own.
+    Fresh(String, Range<usize>),
+    /// The same key and body as the request at this place of the group.
+    Repeat(usize),
+    /// Refused, failed, or answered as it was before.
+    Settled(Result<Outcome, UnitError>),
+}
+
+/// A command that failed on PostgreSQL may have stumbled over the very request that it repeats, which another connection committed
+/// after the keys were looked up. Then that one's answer is its answer. (SQLite's write lock keeps the two apart.)
+async fn settled_meanwhile(tx: &mut Tx, key: &Idempotency, error: UnitError) -> Result<Done, JournalError> {
+    if matches!(tx.conn, Conn::Sqlite(_)) {
+        return Ok(Done::Settled(Err(error)));
+    }
+    let known = idempotency::look_up(&mut tx.conn, &[key]).await?.remove(key.idem());
+    Ok(Done::Settled(known.map_or(Err(error), Known::into_answer)))
 }
 
 impl Work {
@@ -261,22 +297,29 @@ impl Work {
     }
 }
 
-fn outcome_of(
-    done: Result<(String, Range<usize>), Result<Outcome, UnitError>>,
-    events: &[Event],
-    now_ms: i64,
-) -> Result<Outcome, UnitError> {
-    let (answer, range) = match done {
-        Ok(fresh) => fresh,
-        Err(settled) => return settled,
-    };
-    let events = &events[range];
-    Ok(Outcome {
+fn answers_of(done: Vec<Done>, events: &[Event], now_ms: i64) -> Answers {
+    let mut answers: Answers = Vec::with_capacity(done.len());
+    for done in done {
+        let answer = match done {
+            Done::Settled(answer) => answer,
+            Done::Repeat(first) => {
+                let first = answers[first].as_ref().expect("only a request that was carried out is repeated");
+                Ok(Outcome { replayed: true, ..first.clone() })
+            }
+            Done::Fresh(answer, range) => Ok(outcome_of(answer, &events[range], now_ms)),
+        };
+        answers.push(answer);
+    }
+    answers
+}
+
+fn outcome_of(answer: String, events: &[Event], now_ms: i64) -> Outcome {
+    Outcome {
         answer,
         events: events.iter().map(|event| Placed { id: event.id, channel: event.channel.clone(), seq: event.seq }).collect(),
         recorded_at_ms: events.last().map_or(now_ms, |event| event.recorded_at_ms),
         replayed: false,
-    })
+    }
 }
 
 /// What an error of COMMIT itself means. A full disk or a lock is told before the commit record is whole, a conflict is a rollback;
@@ -289,8 +332,11 @@ fn after_commit(error: JournalError) -> JournalError {
 }
 
 /// A lane that takes one request: commands on PostgreSQL. It runs in its own task, because a caller that goes away must not leave a
-/// connection inside a transaction.
-pub(crate) fn commit_alone(writer: &Arc<Writer>, request: Request) {
+/// connection inside a transaction. The place in the lane's queue is free again when the request is answered.
+pub(crate) fn commit_alone(writer: &Arc<Writer>, request: Request, place: OwnedSemaphorePermit) {
     let writer = Arc::clone(writer);
-    tokio::spawn(async move { writer.commit(vec![request]).await });
+    tokio::spawn(async move {
+        writer.commit(vec![request]).await;
+        drop(place);
+    });
 }

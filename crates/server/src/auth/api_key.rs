@@ -116,6 +116,13 @@ impl ApiKeys {
     }
 }
 
+impl ApiKeys {
+    /// How many requests a second the key of this name may make.
+    pub fn rate_of(&self, name: &str) -> Option<u32> {
+        self.keys.iter().find(|(_, key)| key.name == name).map(|(_, key)| key.rate_per_s)
+    }
+}
+
 /// Whether a credential has the form of an API key rather than of a JWT.
 pub fn is_api_key(credential: &str) -> bool {
     credential.starts_with(API_KEY_PREFIX)

@@ -265,7 +265,9 @@ fn read_role(claims: &Map<String, Value>) -> Result<Option<String>, TokenError> 
     match claims.get("role") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(role)) if role.is_empty() => Ok(None),
-        Some(Value::String(role)) if role.len() <= ROLE_BYTES_MAX && !role.chars().any(char::is_control) => Ok(Some(role.clone())),
+        Some(Value::String(role)) if role.len() <= ROLE_BYTES_MAX && !role.chars().any(char::is_control) => {
+            Ok(Some(role.clone()))
+        }
         Some(_) => Err(TokenError::Invalid("role is not a text of at most 128 bytes")),
     }
 }

@@ -261,7 +261,8 @@ fn jwk_bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, KeyError> 
 
 fn is_for_signatures(jwk: &Map<String, Value>) -> bool {
     let use_allows = jwk.get("use").is_none_or(|used| used == "sig");
-    let operations_allow = jwk.get("key_ops").is_none_or(|ops| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "verify")));
+    let operations_allow =
+        jwk.get("key_ops").is_none_or(|ops| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "verify")));
     use_allows && operations_allow
 }
 

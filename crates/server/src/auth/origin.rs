@@ -51,9 +51,7 @@ impl AllowedOrigins {
     /// # Errors
     /// Names the first entry that is none of these, and says why.
     pub fn new<S: AsRef<str>>(entries: &[S]) -> Result<Self, OriginError> {
-        let read = |entry: &S| {
-            read_entry(entry.as_ref()).map_err(|why| OriginError { entry: entry.as_ref().to_owned(), why })
-        };
+        let read = |entry: &S| read_entry(entry.as_ref()).map_err(|why| OriginError { entry: entry.as_ref().to_owned(), why });
         Ok(Self { entries: entries.iter().map(read).collect::<Result<_, _>>()? })
     }
 
@@ -100,7 +98,9 @@ fn read_entry(entry: &str) -> Result<Entry, &'static str> {
         return Err("write the host as browsers send it, in ASCII (xn--…)");
     }
     if entry.contains("://") {
-        return parse_origin(entry).map(Entry::Exact).ok_or("an origin is scheme://host or scheme://host:port, and nothing after it");
+        return parse_origin(entry)
+            .map(Entry::Exact)
+            .ok_or("an origin is scheme://host or scheme://host:port, and nothing after it");
     }
     let (host, port) = parse_host(entry).ok_or("neither an origin (https://lms.example) nor a host (lms.example)")?;
     Ok(Entry::Host { host, port })

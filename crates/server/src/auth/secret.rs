@@ -18,18 +18,70 @@ const PATTERN_BYTES_MIN: usize = 3;
 /// Typed words, spelled without separators and with leet digits read as letters. Six letters at least: shorter ones would meet
 /// one random secret in some thousand.
 const TYPED_WORDS: [&str; 52] = [
-    "secret", "passwd", "password", "passphrase", "changeme", "changethis", "changeit", "replaceme", "replacethis", "default",
-    "insecure", "example", "django", "flask", "privatekey", "signingkey", "accesskey", "masterkey", "apikey", "tokenkey", "jwtkey",
-    "mykey", "yourkey", "placeholder", "insertyour", "yourown", "qwerty", "letmein", "develop", "production", "staging", "localhost",
-    "testing", "webtoken", "jsonweb", "loremipsum", "undefined", "supersafe", "strong", "random", "secure", "application",
-    "authentication", "company", "please", "welcome", "football", "iloveyou", "security", "securite", "string", "encrypt",
+    "secret",
+    "passwd",
+    "password",
+    "passphrase",
+    "changeme",
+    "changethis",
+    "changeit",
+    "replaceme",
+    "replacethis",
+    "default",
+    "insecure",
+    "example",
+    "django",
+    "flask",
+    "privatekey",
+    "signingkey",
+    "accesskey",
+    "masterkey",
+    "apikey",
+    "tokenkey",
+    "jwtkey",
+    "mykey",
+    "yourkey",
+    "placeholder",
+    "insertyour",
+    "yourown",
+    "qwerty",
+    "letmein",
+    "develop",
+    "production",
+    "staging",
+    "localhost",
+    "testing",
+    "webtoken",
+    "jsonweb",
+    "loremipsum",
+    "undefined",
+    "supersafe",
+    "strong",
+    "random",
+    "secure",
+    "application",
+    "authentication",
+    "company",
+    "please",
+    "welcome",
+    "football",
+    "iloveyou",
+    "security",
+    "securite",
+    "string",
+    "encrypt",
 ];
 const KEYBOARD_ROWS: [&[u8]; 4] = [b"1234567890", b"qwertyuiop", b"asdfghjkl", b"zxcvbnm"];
 /// The commonest pairs of letters in European prose; they make up half of it, and about an eleventh of random letters.
-const PROSE_PAIRS: &[u8] = b"thheineranreonatenndtiesoroftedisitalarsttontngseasouhahiasisouiolerocodemetavecenehlslachmaelraosiomriicwiveilro";
-const PROSE_SHARE_MAX: f64 = 0.34;
+const PROSE_PAIRS: &[u8] =
+    b"thheineranreonatenndtiesoroftedisitalarsttontngseasouhahiasisouiolerocodemetavecenehlslachmaelraosiomriicwiveilro";
+const PHRASE_WORDS_MIN: usize = 4;
+const PROSE_PAIRS_MIN: usize = 24;
+/// The share of common pairs from which a text reads like words; text without any digit is suspect earlier.
+const PROSE_SHARE_MAX: f64 = 0.42;
+const PROSE_SHARE_MAX_WITHOUT_DIGITS: f64 = 0.28;
 /// Pieces of what allkeysgenerator.com hands to everybody: a walk over the keyboard with few variations.
-const WELL_KNOWN_PIECES: [&str; 6] = ["v9y$B&E", "t7w!z%C", "w9z$C&F", "u8x/A?D", "u8x/A%D", "WnZr4u7"];
+const WELL_KNOWN_PIECES: [&str; 8] = ["y$B&E", "z$B&E", "z$C&F", "w!z%C", "x!A%D", "x/A?D", "x/A%D", "y/B?E"];
 
 /// Whether a secret that is too weak stops the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,19 +118,30 @@ fn check_guessable(secret: &[u8]) -> Result<(), WeakSecret> {
         return Err(WeakSecret("it has fewer than 8 different characters"));
     }
     if is_uuid(secret) {
-        return Err(WeakSecret("it is a UUID, of which a part is fixed and often the rest is predictable (RFC 9562 section 8)"));
+        return Err(WeakSecret(
+            "it is a UUID, of which a part is fixed and often the rest is predictable (RFC 9562 section 8)",
+        ));
     }
     if secret.starts_with(b"eyJ") && secret.contains(&b'.') {
         return Err(WeakSecret("it is a token, not a secret"));
     }
+    if secret.starts_with(b"<") && secret.ends_with(b">") {
+        return Err(WeakSecret("it is a placeholder in angle brackets"));
+    }
     let plain = without_leet(secret);
     if TYPED_WORDS.iter().any(|word| contains(&plain, word.as_bytes())) {
-        return Err(WeakSecret("it holds a word that people type into such a place (like `secret`, `changeme`, `django-insecure`)"));
+        return Err(WeakSecret(
+            "it holds a word that people type into such a place (like `secret`, `changeme`, `django-insecure`)",
+        ));
     }
     if WELL_KNOWN_PIECES.iter().any(|piece| contains(secret, piece.as_bytes())) {
         return Err(WeakSecret("it comes from a web page that gives everybody the same"));
     }
-    if prose_share(secret) >= PROSE_SHARE_MAX {
+    if is_phrase(secret) {
+        return Err(WeakSecret("it is a phrase"));
+    }
+    let has_digit = secret.iter().any(u8::is_ascii_digit);
+    if prose_share(secret) >= if has_digit { PROSE_SHARE_MAX } else { PROSE_SHARE_MAX_WITHOUT_DIGITS } {
         return Err(WeakSecret("it reads like words"));
     }
     if estimated_bits(secret) < ESTIMATED_BITS_MIN {
@@ -108,12 +171,14 @@ fn estimated_bits(secret: &[u8]) -> f64 {
 /// The longest stretch from `position` that goes up, down or stays, walks along a keyboard row, or was there before.
 fn pattern_length(folded: &[u8], position: usize) -> usize {
     let rest = &folded[position..];
-    let walk = [-1, 0, 1].map(|step| {
-        1 + rest.windows(2).take_while(|pair| i16::from(pair[1]) - i16::from(pair[0]) == step).count()
-    });
+    let walk =
+        [-1, 0, 1].map(|step| 1 + rest.windows(2).take_while(|pair| i16::from(pair[1]) - i16::from(pair[0]) == step).count());
     let row = KEYBOARD_ROWS.map(|row| {
         let place = |byte: u8| row.iter().position(|key| *key == byte);
-        1 + rest.windows(2).take_while(|pair| matches!((place(pair[0]), place(pair[1])), (Some(a), Some(b)) if a.abs_diff(b) == 1)).count()
+        1 + rest
+            .windows(2)
+            .take_while(|pair| matches!((place(pair[0]), place(pair[1])), (Some(a), Some(b)) if a.abs_diff(b) == 1))
+            .count()
     });
     let repeated = (0..position)
         .map(|earlier| rest.iter().zip(&folded[earlier..]).take_while(|(now, before)| now == before).count())
@@ -155,7 +220,8 @@ fn distinct_bytes(secret: &[u8]) -> usize {
 
 fn is_uuid(secret: &[u8]) -> bool {
     let inner = secret.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}")).unwrap_or(secret);
-    let is_shape = |(place, byte): (usize, &u8)| if [8, 13, 18, 23].contains(&place) { *byte == b'-' } else { byte.is_ascii_hexdigit() };
+    let is_shape =
+        |(place, byte): (usize, &u8)| if [8, 13, 18, 23].contains(&place) { *byte == b'-' } else { byte.is_ascii_hexdigit() };
     inner.len() == 36 && inner.iter().enumerate().all(is_shape)
 }
 
@@ -173,11 +239,23 @@ fn without_leet(secret: &[u8]) -> Vec<u8> {
     secret.iter().filter_map(letter).collect()
 }
 
-/// The share of neighbouring bytes that are a common pair of letters.
+/// Four words or more, each in one case or with a capital, and nothing but usual separators between them.
+fn is_phrase(secret: &[u8]) -> bool {
+    let words: Vec<&[u8]> = secret.split(|byte| b" -_.,;:!?'".contains(byte)).filter(|word| !word.is_empty()).collect();
+    let is_word = |word: &&[u8]| {
+        word.iter().all(u8::is_ascii_alphabetic)
+            && (word[1..].iter().all(u8::is_ascii_lowercase) || word.iter().all(u8::is_ascii_uppercase))
+    };
+    words.len() >= PHRASE_WORDS_MIN && words.iter().all(is_word)
+}
+
+/// Of the neighbouring letters, the share that is a common pair; zero where there are too few letters to say.
 fn prose_share(secret: &[u8]) -> f64 {
     let folded = secret.to_ascii_lowercase();
+    let is_letters = |pair: &&[u8]| pair.iter().all(u8::is_ascii_lowercase);
+    let pairs = folded.windows(2).filter(is_letters).count();
     let hits = folded.windows(2).filter(|pair| PROSE_PAIRS.chunks_exact(2).any(|common| common == *pair)).count();
-    hits as f64 / secret.len().saturating_sub(1).max(1) as f64
+    if pairs < PROSE_PAIRS_MIN { 0.0 } else { hits as f64 / pairs as f64 }
 }
 
 fn contains(text: &[u8], piece: &[u8]) -> bool {
@@ -188,7 +266,8 @@ fn contains(text: &[u8], piece: &[u8]) -> bool {
 fn readable_text(secret: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(secret).ok()?.trim_end_matches('=');
     let from_hex = || {
-        let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok())).collect();
+        let digits: Option<Vec<u8>> =
+            text.chars().map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok())).collect();
         digits.map(|digits| digits.chunks_exact(2).map(|pair| pair[0] * 16 + pair[1]).collect::<Vec<u8>>())
     };
     let decodings = [from_hex(), STANDARD_NO_PAD.decode(text).ok(), URL_SAFE_NO_PAD.decode(text).ok()];

@@ -91,8 +91,8 @@ impl Decoder {
         }
     }
 
-    /// The bytes allocated for a message that has not come in whole: 0 between messages, and never more than twice the
-    /// limit of a message and a header.
+    /// The bytes allocated for what has not come in whole: 0 between messages, and never more than about twice the limit
+    /// of a message and one control frame (131 bytes), since vectors double.
     pub fn held_bytes(&self) -> usize {
         let assembled = self.fragments.as_ref().map_or(0, |open| size_of::<Fragments>() + open.bytes.capacity());
         self.partial.capacity() + assembled

@@ -1,0 +1,23 @@
+//! The journal's contract, held on SQLite and on a real PostgreSQL alike, in good and in bad store weather.
+//!
+//! PostgreSQL is the server that `CAMPANILE_TEST_POSTGRES` names; its rules are skipped, with one line, when there is none.
+
+#[macro_use]
+mod site;
+
+mod child;
+mod commands;
+#[path = "../../examples/commit_loop.rs"]
+mod commit_loop;
+mod disk;
+mod keys;
+mod members;
+mod order;
+mod postgres;
+mod power;
+mod retention;
+mod server;
+mod start;
+mod tickets;
+mod trace;
+mod weather;

@@ -1,0 +1,43 @@
+//! An event on its way to many readers: encoded once per transport, then shared by reference.
+
+use crate::socket::ws::frame;
+use bytes::{BufMut, Bytes, BytesMut};
+use campanile_wire::{Event, frame::event_json};
+use std::sync::OnceLock;
+
+/// A committed event and its encodings, each made when first asked for.
+pub struct Delivery {
+    /// The event.
+    pub event: Event,
+    json: OnceLock<Bytes>,
+    ws: OnceLock<Bytes>,
+    sse: OnceLock<Bytes>,
+}
+
+impl Delivery {
+    pub(crate) fn new(event: Event) -> Self {
+        Self { event, json: OnceLock::new(), ws: OnceLock::new(), sse: OnceLock::new() }
+    }
+
+    /// The native JSON.
+    pub fn json(&self) -> &Bytes {
+        self.json.get_or_init(|| event_json(&self.event).into())
+    }
+
+    /// A whole WebSocket frame.
+    pub(crate) fn ws(&self) -> &Bytes {
+        self.ws.get_or_init(|| frame::text(event_json(&self.event).as_bytes()))
+    }
+
+    /// A whole SSE block. Data is one line: publishing turned line ends into spaces, and JSON escapes them inside texts.
+    pub(crate) fn sse(&self) -> &Bytes {
+        self.sse.get_or_init(|| {
+            let json = event_json(&self.event);
+            let mut block = BytesMut::with_capacity(json.len() + 40);
+            block.put_slice(format!("id: {}\ndata: ", self.event.id).as_bytes());
+            block.put_slice(json.as_bytes());
+            block.put_slice(b"\n\n");
+            block.freeze()
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! Channel to sessions of this node. Subscriptions are decided here, from membership and what the connection chose to read.
+
+use crate::delivery::Delivery;
+use crate::limits::LiveLimits;
+use crate::mailbox::Mailbox;
+use crate::members::{Change, Members};
+use campanile_wire::{Channel, EventId};
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A session's name within its node.
+pub(crate) type SessionKey = u64;
+
+/// Every session of this node, by channel, person and address.
+#[derive(Default)]
+pub(crate) struct Hub {
+    sessions: HashMap<SessionKey, Entry>,
+    channels: HashMap<Channel, HashMap<SessionKey, Arc<Mailbox>>>,
+    people: HashMap<String, Vec<SessionKey>>,
+    addresses: HashMap<IpAddr, usize>,
+    next: SessionKey,
+}
+
+/// What the hub knows of one session.
+pub(crate) struct Entry {
+    pub(crate) person: String,
+    pub(crate) address: IpAddr,
+    pub(crate) client: Option<Box<str>>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// Channels that the credential itself gives: the person's own, and the token's role and cadet when the roster knows none.
+    pub(crate) own: Vec<Channel>,
+    pub(crate) selection: Selection,
+}
+
+/// What a connection chose to read of what it may.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// Only these, when given.
+    pub(crate) only: Option<HashSet<Channel>>,
+    /// Not these.
+    pub(crate) muted: HashSet<Channel>,
+}
+
+impl Selection {
+    pub(crate) fn reads(&self, channel: &Channel) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(channel)) && !self.muted.contains(channel)
+    }
+}
+
+impl Hub {
+    /// Adds a session; it gets every event that is dispatched from now on in what it may and chose to read.
+    pub(crate) fn add(&mut self, entry: Entry, members: &Members) -> SessionKey {
+        self.next += 1;
+        let key = self.next;
+        self.people.entry(entry.person.clone()).or_default().push(key);
+        *self.addresses.entry(entry.address).or_default() += 1;
+        for channel in Self::readable(&entry, members) {
+            self.channels.entry(channel).or_default().insert(key, Arc::clone(&entry.mailbox));
+        }
+        self.sessions.insert(key, entry);
+        key
+    }
+
+    pub(crate) fn remove(&mut self, key: SessionKey, members: &Members) {
+        let Some(entry) = self.sessions.remove(&key) else { return };
+        for channel in Self::readable(&entry, members) {
+            self.drop_from(&channel, key);
+        }
+        if let Some(keys) = self.people.get_mut(&entry.person) {
+            keys.retain(|known| *known != key);
+            if keys.is_empty() {
+                self.people.remove(&entry.person);
+            }
+        }
+        if let Some(count) = self.addresses.get_mut(&entry.address) {
+            *count -= 1;
+            if *count == 0 {
+                self.addresses.remove(&entry.address);
+            }
+        }
+    }
+
+    fn drop_from(&mut self, channel: &Channel, key: SessionKey) {
+        if let Some(sessions) = self.channels.get_mut(channel) {
+            sessions.remove(&key);
+            if sessions.is_empty() {
+                self.channels.remove(channel);
+            }
+        }
+    }
+
+    fn readable(entry: &Entry, members: &Members) -> Vec<Channel> {
+        let mut channels = members.channels(&entry.person);
+        channels.extend(entry.own.iter().cloned());
+        channels.retain(|channel| entry.selection.reads(channel));
+        channels
+    }
+
+    /// Follows a change of membership: O(1) for each session of the person.
+    pub(crate) fn follow(&mut self, person: &str, change: &Change) {
+        let keys = self.people.get(person).cloned().unwrap_or_default();
+        for key in keys {
+            let entry = &self.sessions[&key];
+            match change {
+                Change::Granted(channel) if entry.selection.reads(channel) => {
+                    let mailbox = Arc::clone(&entry.mailbox);
+                    self.channels.entry(channel.clone()).or_default().insert(key, mailbox);
+                }
+                Change::Revoked(channel) if !entry.own.contains(channel) => self.drop_from(channel, key),
+                Change::Granted(_) | Change::Revoked(_) => {}
+            }
+        }
+    }
+
+    /// Hands an event to every session that reads its channel; answers how many there were.
+    pub(crate) fn dispatch(&self, delivery: &Arc<Delivery>, limits: &LiveLimits) -> usize {
+        let Some(sessions) = self.channels.get(&delivery.event.channel) else { return 0 };
+        for mailbox in sessions.values() {
+            mailbox.push_event(delivery, limits);
+        }
+        sessions.len()
+    }
+
+    /// The mailboxes that read a channel, except the sender's.
+    pub(crate) fn readers(&self, channel: &Channel, except: SessionKey) -> Vec<Arc<Mailbox>> {
+        let Some(sessions) = self.channels.get(channel) else { return Vec::new() };
+        sessions.iter().filter(|(key, _)| **key != except).map(|(_, mailbox)| Arc::clone(mailbox)).collect()
+    }
+
+    /// Whether event `id` of `channel` is due to the session now.
+    pub(crate) fn due(&self, key: SessionKey, members: &Members, channel: &Channel, id: EventId) -> bool {
+        let Some(entry) = self.sessions.get(&key) else { return false };
+        entry.selection.reads(channel) && (entry.own.contains(channel) || members.due(&entry.person, channel, id))
+    }
+
+    /// Whether the session may see the channel at all.
+    pub(crate) fn may_see(&self, key: SessionKey, members: &Members, channel: &Channel) -> bool {
+        let Some(entry) = self.sessions.get(&key) else { return false };
+        entry.own.contains(channel) || members.is_member(&entry.person, channel)
+    }
+
+    /// Everything that the session reads.
+    pub(crate) fn channels_of(&self, key: SessionKey, members: &Members) -> Vec<Channel> {
+        self.sessions.get(&key).map(|entry| Self::readable(entry, members)).unwrap_or_default()
+    }
+
+    /// Changes what the session reads of what it may.
+    pub(crate) fn select(&mut self, key: SessionKey, channel: &Channel, reads: bool) {
+        let Some(entry) = self.sessions.get_mut(&key) else { return };
+        if reads {
+            entry.selection.muted.remove(channel);
+            if let Some(only) = &mut entry.selection.only {
+                only.insert(channel.clone());
+            }
+            let mailbox = Arc::clone(&entry.mailbox);
+            self.channels.entry(channel.clone()).or_default().insert(key, mailbox);
+        } else {
+            entry.selection.muted.insert(channel.clone());
+            self.drop_from(channel, key);
+        }
+    }
+
+    /// The sessions of a person: key, client name and mailbox.
+    pub(crate) fn of_person(&self, person: &str) -> impl Iterator<Item = (SessionKey, Option<&str>, &Arc<Mailbox>)> {
+        let keys = self.people.get(person).map(Vec::as_slice).unwrap_or_default();
+        keys.iter().map(|key| (*key, self.sessions[key].client.as_deref(), &self.sessions[key].mailbox))
+    }
+
+    pub(crate) fn at_address(&self, address: IpAddr) -> usize {
+        self.addresses.get(&address).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
+        self.sessions.values().map(|entry| Arc::clone(&entry.mailbox)).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+}

@@ -1,0 +1,364 @@
+//! A session: what one connection may see and has seen. History first, then live; no gap, no repeat.
+//!
+//! Invariant: everything due up to `cursor` has been handed out, or a gap was told. It never reads beyond its node's position.
+
+use crate::delivery::Delivery;
+use crate::hub::SessionKey;
+use crate::mailbox::Mailbox;
+use crate::metrics::Transport;
+use crate::node::{Connect, Node, Refused};
+use campanile_journal::JournalError;
+use campanile_wire::caller::PersonCaller;
+use campanile_wire::frame::{Gap, GapReason, ServerFrame};
+use campanile_wire::{Channel, CloseReason, Cursor, ErrorCode, EventId, Id, instant};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Something for the socket.
+pub enum Outgoing {
+    /// An event, to be written in the socket's own encoding.
+    Event(Arc<Delivery>),
+    /// Any other frame, as JSON.
+    Frame(String),
+    /// The end of the connection.
+    End(Ending),
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The close code and its word.
+    pub reason: CloseReason,
+    /// When the client should come back.
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Ending {
+    /// An ending without advice.
+    pub fn now(reason: CloseReason) -> Self {
+        Self { reason, retry_after_ms: None }
+    }
+}
+
+/// One connection's place in the log. Dropping it leaves the hub.
+pub struct Session {
+    pub(crate) node: Arc<Node>,
+    pub(crate) key: SessionKey,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) caller: PersonCaller,
+    transport: Transport,
+    cursor: EventId,
+    reading: bool,
+    replay: Option<Replay>,
+    /// Pruning up to here has been told.
+    gap_told_to: EventId,
+    /// Frames that stand before anything else.
+    first: Vec<String>,
+    pub(crate) views: Vec<(&'static str, Id)>,
+}
+
+/// A replay on its way: what `replay_complete` will say.
+struct Replay {
+    from: EventId,
+    count: u64,
+    gap: bool,
+    /// Long polls read history too, but get no `replay_complete`.
+    announced: bool,
+}
+
+impl Session {
+    pub(crate) async fn open(
+        node: Arc<Node>,
+        key: SessionKey,
+        mailbox: Arc<Mailbox>,
+        position: EventId,
+        connect: Connect,
+    ) -> Result<Self, Refused> {
+        node.metrics.opened(connect.transport);
+        let mut session = Self {
+            node,
+            key,
+            mailbox,
+            caller: connect.caller,
+            transport: connect.transport,
+            cursor: position,
+            reading: false,
+            replay: None,
+            gap_told_to: 0,
+            first: Vec::new(),
+            views: Vec::new(),
+        };
+        if session.transport == Transport::Ws {
+            let established = session.established();
+            session.first.push(established);
+        }
+        if let Some(since) = connect.since {
+            // From here on an early return drops the session, which leaves the hub.
+            session.rewind(since, connect.epoch).await.map_err(|error| {
+                tracing::warn!(error = %error, "a cursor could not be placed");
+                Refused { reason: CloseReason::InternalError, refusal: error.code().into(), retry_after_ms: Some(1_000) }
+            })?;
+        }
+        Ok(session)
+    }
+
+    fn established(&self) -> String {
+        let role = self.node.role_of(self.caller.id.as_str()).or_else(|| self.caller.role.clone());
+        ServerFrame::ConnectionEstablished {
+            message: "WebSocket connection established",
+            user_id: &self.caller.id,
+            role: role.as_deref(),
+            cursor: self.cursor,
+            epoch: self.node.epoch(),
+            connection: &format!("c-{}", self.key),
+            heartbeat_ms: self.node.limits.heartbeat_ms,
+            expires_at: instant::format(self.caller.expires_at_ms),
+            timestamp: instant::format(self.node.now_ms()),
+        }
+        .to_json()
+    }
+
+    /// Goes back (or forward) to a cursor: live pauses, everything after it follows once, then live goes on.
+    pub(crate) async fn rewind(&mut self, since: Cursor, epoch: Option<u64>) -> Result<(), JournalError> {
+        let from = match since {
+            Cursor::Id(id) => id,
+            Cursor::Instant(at_ms) => self.node.site.journal.cursor_at(at_ms).await?,
+        };
+        let mut replay = Replay { from, count: 0, gap: false, announced: self.transport != Transport::Poll };
+        let mut start = from;
+        if from > self.node.position() {
+            let head = self.node.site.journal.head().await?;
+            if from > head.id {
+                start = head.id;
+                self.tell_gap(&mut replay, Gap { from, to: head.id, reason: GapReason::CursorAhead });
+            }
+        }
+        let floor = self.node.epoch_floor();
+        let of_another_epoch = epoch.is_some_and(|epoch| epoch != self.node.epoch());
+        if from < floor || (of_another_epoch && start == from) {
+            start = start.max(floor);
+            self.tell_gap(&mut replay, Gap { from, to: start, reason: GapReason::Epoch });
+        }
+        self.node.metrics.count(|metrics| &metrics.replays);
+        self.cursor = start;
+        self.gap_told_to = 0;
+        self.reading = true;
+        self.replay = Some(replay);
+        Ok(())
+    }
+
+    fn tell_gap(&mut self, replay: &mut Replay, gap: Gap) {
+        replay.gap = true;
+        self.node.metrics.count(|metrics| &metrics.gaps);
+        self.first.push(ServerFrame::Gap(gap).to_json());
+    }
+
+    /// Everything due up to it has been handed out.
+    pub fn cursor(&self) -> EventId {
+        self.cursor
+    }
+
+    /// The log's epoch.
+    pub fn epoch(&self) -> u64 {
+        self.node.epoch()
+    }
+
+    /// Whether more history waits to be read.
+    pub fn is_reading(&self) -> bool {
+        self.reading
+    }
+
+    /// Who reads.
+    pub fn caller(&self) -> &PersonCaller {
+        &self.caller
+    }
+
+    /// Waits for something to send and takes it. Dropping the future loses nothing: state moves only together with `out`.
+    pub async fn take(&mut self, out: &mut Vec<Outgoing>) {
+        let mailbox = Arc::clone(&self.mailbox);
+        loop {
+            let mut woken = std::pin::pin!(mailbox.wake.notified());
+            // Registered before looking: what arrives in between wakes us.
+            woken.as_mut().enable();
+            self.take_now(out);
+            if !out.is_empty() {
+                return;
+            }
+            if !self.reading {
+                woken.await;
+                continue;
+            }
+            if let Err(error) = self.read_store(out).await {
+                tracing::warn!(error = %error, "history cannot be read; the session waits for the store");
+                self.node.metrics.count(|metrics| &metrics.store_errors);
+                tokio::time::sleep(STORE_RETRY).await;
+            }
+            if !out.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Takes what is there without waiting and without touching the store.
+    pub fn take_now(&mut self, out: &mut Vec<Outgoing>) {
+        out.extend(self.first.drain(..).map(Outgoing::Frame));
+        if self.reading {
+            self.read_tail(out);
+        }
+        // Read before the mailbox is looked at: if nothing waits there, everything due up to it has been taken.
+        let position = self.node.position();
+        let now_ms = self.node.now_ms();
+        let mut inside = self.mailbox.lock();
+        out.extend(inside.frames.drain(..).map(Outgoing::Frame));
+        if !self.reading {
+            let page = self.node.limits.page_events_max;
+            while out.len() < page {
+                let Some(delivery) = inside.pop_event(self.cursor) else { break };
+                self.cursor = delivery.event.id;
+                self.node.metrics.delivered(self.transport, delivery.event.recorded_at_ms, now_ms);
+                out.push(Outgoing::Event(delivery));
+            }
+            if inside.behind {
+                inside.behind = false;
+                self.reading = true;
+                self.node.metrics.count(|metrics| &metrics.fell_behind);
+                // Wakes the next look, which reads.
+                self.mailbox.wake.notify_one();
+            } else if inside.events.is_empty() {
+                self.cursor = self.cursor.max(position);
+            }
+        }
+        while let Some((expires_at_ms, json)) = inside.signals.pop_front() {
+            if expires_at_ms > now_ms {
+                out.push(Outgoing::Frame(String::from_utf8_lossy(&json).into_owned()));
+            }
+        }
+        out.extend(std::mem::take(&mut inside.views).into_values().map(|json| Outgoing::Frame(json.to_string())));
+        if let Some(ending) = inside.ending {
+            out.push(Outgoing::End(ending));
+        }
+    }
+
+    /// History from memory, as far as it reaches. At its end live begins, under the lock that dispatching takes: no gap, no repeat.
+    fn read_tail(&mut self, out: &mut Vec<Outgoing>) {
+        let node = Arc::clone(&self.node);
+        let core = node.core();
+        let Some(events) = core.tail.after(self.cursor) else { return };
+        node.metrics.count(|metrics| &metrics.pages_from_tail);
+        for delivery in events {
+            if out.len() >= node.limits.page_events_max {
+                return;
+            }
+            self.cursor = delivery.event.id;
+            if core.hub.due(self.key, &core.members, &delivery.event.channel, delivery.event.id) {
+                self.hand_out(Arc::clone(delivery), out);
+            }
+        }
+        self.cursor = self.cursor.max(core.position);
+        let mut inside = self.mailbox.lock();
+        inside.clear_events();
+        inside.behind = false;
+        drop(inside);
+        self.reading = false;
+        self.complete(out);
+    }
+
+    /// One page of history from the store, with the gaps that pruning left in it.
+    async fn read_store(&mut self, out: &mut Vec<Outgoing>) -> Result<(), JournalError> {
+        let node = Arc::clone(&self.node);
+        let (channels, upto) = {
+            let core = node.core();
+            (core.hub.channels_of(self.key, &core.members), core.position)
+        };
+        let page = node.limits.page_events_max as u64;
+        let (events, pruned) = node.site.journal.read_channels(&channels, self.cursor, upto, page).await?;
+        node.metrics.count(|metrics| &metrics.pages_from_store);
+        // Judged by membership as it is after the read, which is never behind the page.
+        let core = node.core();
+        let readable = |channel: &str, id| {
+            Channel::parse(channel).is_ok_and(|channel| core.hub.due(self.key, &core.members, &channel, id))
+        };
+        let pruned_to = pruned.iter().filter(|(channel, id)| readable(channel, *id)).map(|(_, id)| *id).max().unwrap_or(0);
+        if pruned_to > self.gap_told_to.max(self.cursor) {
+            self.gap_told_to = pruned_to;
+            if let Some(replay) = &mut self.replay {
+                replay.gap = true;
+            }
+            node.metrics.count(|metrics| &metrics.gaps);
+            let gap = Gap { from: self.cursor, to: pruned_to, reason: GapReason::Retention };
+            out.push(Outgoing::Frame(ServerFrame::Gap(gap).to_json()));
+        }
+        let read_to = if events.len() < page as usize { upto } else { events.last().map_or(upto, |event| event.id) };
+        for event in events {
+            if core.hub.due(self.key, &core.members, &event.channel, event.id) {
+                self.hand_out(Arc::new(Delivery::new(event)), out);
+            }
+        }
+        self.cursor = self.cursor.max(read_to);
+        Ok(())
+    }
+
+    fn hand_out(&mut self, delivery: Arc<Delivery>, out: &mut Vec<Outgoing>) {
+        if let Some(replay) = &mut self.replay {
+            replay.count += 1;
+        }
+        self.node.metrics.delivered(self.transport, delivery.event.recorded_at_ms, self.node.now_ms());
+        out.push(Outgoing::Event(delivery));
+    }
+
+    fn complete(&mut self, out: &mut Vec<Outgoing>) {
+        let Some(replay) = self.replay.take() else { return };
+        if replay.announced {
+            let frame =
+                ServerFrame::ReplayComplete { from: replay.from, to: self.cursor, count: replay.count, gap: replay.gap };
+            out.push(Outgoing::Frame(frame.to_json()));
+        }
+    }
+
+    /// The heartbeat frame of the native WebSocket route.
+    pub(crate) fn heartbeat(&self) -> String {
+        ServerFrame::Heartbeat { cursor: self.cursor, timestamp: instant::format(self.node.now_ms()) }.to_json()
+    }
+
+    /// A fresh token of the same user: the connection now ends with it.
+    pub(crate) fn renew(&mut self, caller: PersonCaller) -> Result<(), ErrorCode> {
+        if caller.id != self.caller.id {
+            return Err(ErrorCode::CredentialConflict);
+        }
+        self.caller = caller;
+        Ok(())
+    }
+
+    /// Milliseconds until the credential ends.
+    pub(crate) fn expires_in_ms(&self) -> u64 {
+        u64::try_from(self.caller.expires_at_ms - self.node.now_ms()).unwrap_or(0)
+    }
+}
+
+/// Wait before history is read again after the store failed.
+const STORE_RETRY: std::time::Duration = std::time::Duration::from_millis(500);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let mut core = self.node.core();
+        let core = &mut *core;
+        core.hub.remove(self.key, &core.members);
+        for (view, key) in &self.views {
+            core.views.unsubscribe(view, key, self.key);
+        }
+        self.node.metrics.closed(self.transport);
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("key", &self.key).field("cursor", &self.cursor).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Where the node's log stands, for tests that step through deliveries.
+    pub fn node_position(&self) -> EventId {
+        self.node.metrics.position.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,80 @@
+//! Long poll: one session for one answer.
+
+use crate::session::{Outgoing, Session};
+use campanile_wire::ErrorCode;
+use std::time::Duration;
+
+/// The answer to a poll.
+pub struct Answer {
+    /// `{"events":[…],"cursor":…,"epoch":…,"gap":…,"next_poll_ms":…,"more":…}`
+    pub json: String,
+}
+
+/// Waits for anything due, at most `wait` and never beyond the credential's end.
+///
+/// # Errors
+/// `server_draining` when the node goes down while nothing was due.
+pub async fn answer(mut session: Session, wait: Duration) -> Result<Answer, (ErrorCode, u64)> {
+    let limits = &session.node.limits;
+    let (events_max, wait_max) = (limits.poll_events_max, Duration::from_millis(limits.poll_wait_ms_max));
+    let wait = wait.min(wait_max).min(Duration::from_millis(session.expires_in_ms()));
+    let deadline = tokio::time::Instant::now() + wait;
+    let mut gathered = Gathered::default();
+    loop {
+        let mut out = Vec::new();
+        // At the deadline a last look is taken without waiting, so that `wait=0` answers what is there.
+        let timed_out = tokio::time::timeout_at(deadline, session.take(&mut out)).await.is_err();
+        if timed_out && out.is_empty() {
+            session.take_now(&mut out);
+        }
+        gathered.take(out);
+        if let Some(retry_after_ms) = gathered.come_back_ms.filter(|_| gathered.events.is_empty()) {
+            return Err((ErrorCode::ServerDraining, retry_after_ms));
+        }
+        let full = gathered.events.len() + session.node.limits.page_events_max > events_max;
+        let settled = !session.is_reading() && (!gathered.events.is_empty() || gathered.gap.is_some());
+        if full || settled || timed_out || gathered.come_back_ms.is_some() {
+            return Ok(gathered.into_answer(&session));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Gathered {
+    events: Vec<String>,
+    gap: Option<String>,
+    come_back_ms: Option<u64>,
+}
+
+impl Gathered {
+    fn take(&mut self, out: Vec<Outgoing>) {
+        for outgoing in out {
+            match outgoing {
+                Outgoing::Event(delivery) => self.events.push(String::from_utf8_lossy(delivery.json()).into_owned()),
+                // A poll gets no frames but gaps; the newest reaches furthest.
+                Outgoing::Frame(json) if json.starts_with("{\"type\":\"gap\"") => self.gap = Some(json),
+                Outgoing::Frame(_) => {}
+                Outgoing::End(ending) => self.come_back_ms = Some(ending.retry_after_ms.unwrap_or(0)),
+            }
+        }
+    }
+
+    fn into_answer(self, session: &Session) -> Answer {
+        let more = session.is_reading();
+        let next_poll_ms = if more { 0 } else { advised_pause_ms(session) };
+        let json = format!(
+            "{{\"events\":[{}],\"cursor\":{},\"epoch\":{},\"gap\":{},\"next_poll_ms\":{next_poll_ms},\"more\":{more}}}",
+            self.events.join(","),
+            session.cursor(),
+            session.epoch(),
+            self.gap.as_deref().unwrap_or("null"),
+        );
+        Answer { json }
+    }
+}
+
+/// The advised pause grows with the node's connections: none below a thousand, a second at ten thousand.
+fn advised_pause_ms(session: &Session) -> u64 {
+    let connections = session.node.connections() as u64;
+    connections.saturating_sub(1_000) / 9
+}

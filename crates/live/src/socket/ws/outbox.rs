@@ -1,0 +1,58 @@
+//! The bytes on their way into one socket: shared frames, written many at once.
+
+use bytes::{Buf, Bytes};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use tokio::net::TcpStream;
+
+/// Frames of one write.
+const SLICES_MAX: usize = 64;
+
+/// Frames that wait for the socket. The session is asked for more only when it is empty, so its size is one page.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    frames: VecDeque<Bytes>,
+}
+
+impl Outbox {
+    pub(crate) fn push(&mut self, frame: Bytes) {
+        self.frames.push_back(frame);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Writes what the socket takes now; answers whether it took anything.
+    pub(crate) fn write_into(&mut self, stream: &TcpStream) -> io::Result<bool> {
+        let mut progressed = false;
+        while !self.frames.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = self.frames.len().min(SLICES_MAX);
+            for (slice, frame) in slices.iter_mut().zip(&self.frames) {
+                *slice = IoSlice::new(frame);
+            }
+            match stream.try_write_vectored(&slices[..count]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(progressed),
+                Err(error) => return Err(error),
+            }
+            progressed = true;
+        }
+        // An idle connection keeps no memory.
+        self.frames = VecDeque::new();
+        Ok(progressed)
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        while let Some(frame) = self.frames.front_mut() {
+            if written < frame.len() {
+                frame.advance(written);
+                return;
+            }
+            written -= frame.len();
+            self.frames.pop_front();
+        }
+    }
+}

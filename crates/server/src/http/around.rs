@@ -1,0 +1,67 @@
+//! Around every request: its id, who may read the answer from another origin, and a line in the log.
+
+use crate::app::App;
+use crate::auth::Carried;
+use crate::http::Peer;
+use crate::log::redacted;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a page of an allowed origin may send along.
+const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id";
+
+pub(crate) async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = format!("{:016x}", rand::random::<u64>());
+    let path = redacted(request.uri().path_and_query().map_or("/", |path| path.as_str()));
+    let method = request.method().clone();
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let allowed = origin.filter(|_| origin_allowed(&app, request.headers()));
+    let is_preflight = method == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = match is_preflight && allowed.is_some() {
+        true => preflight(),
+        false => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    if let Some(origin) = allowed {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert("x-request-id", value);
+    }
+    let (status, took_ms) = (response.status().as_u16(), started.elapsed().as_millis());
+    if status == 500 {
+        tracing::error!(request_id, %method, path, status, took_ms, ?peer, "request failed");
+    } else {
+        tracing::debug!(request_id, %method, path, status, took_ms, ?peer, "request");
+    }
+    response
+}
+
+fn preflight() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE")),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS)),
+        (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Whether the request's Origin may speak to us. In `--dev` every loopback page may, and a file's (`null`).
+pub(crate) fn origin_allowed(app: &App, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("unreadable"));
+    let (origin, host) = (text(header::ORIGIN), text(header::HOST));
+    app.origins.allows(origin, host, Carried::Explicitly) || (app.dev && origin.is_some_and(is_local))
+}
+
+fn is_local(origin: &str) -> bool {
+    let host = origin.strip_prefix("http://").map(|rest| rest.rsplit_once(':').map_or(rest, |(host, _)| host));
+    origin == "null" || matches!(host, Some("localhost" | "127.0.0.1" | "[::1]"))
+}

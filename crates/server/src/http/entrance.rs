@@ -1,0 +1,120 @@
+//! What every request brings: its credential, its cursor, and what it wants to read.
+
+use crate::app::App;
+use crate::auth::Carriers;
+use crate::http::Peer;
+use crate::http::around::origin_allowed;
+use crate::http::problem::Problem;
+use axum::extract::Query;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use campanile_live::{Connect, Transport};
+use campanile_wire::caller::PersonCaller;
+use campanile_wire::{Caller, Channel, Cursor, ErrorCode, Refusal};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The longest name of a client instance, in bytes.
+const CLIENT_BYTES_MAX: usize = 128;
+
+/// A request's query, decoded.
+pub(crate) struct Asked {
+    query: HashMap<String, String>,
+    last_event_id: Option<String>,
+    pub(crate) address: IpAddr,
+}
+
+impl Asked {
+    /// Reads the query.
+    pub(crate) fn of(parts: &Parts) -> Result<Self, Refusal> {
+        let query = Query::<HashMap<String, String>>::try_from_uri(&parts.uri)
+            .map_err(|_| Refusal::new(ErrorCode::InvalidData, "the query is not percent-encoded UTF-8"))?;
+        let peer = parts.extensions.get::<Peer>();
+        Ok(Self {
+            query: query.0,
+            last_event_id: text(&parts.headers, "last-event-id").map(str::to_owned),
+            address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip()),
+        })
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Where to resume. An EventSource's own `Last-Event-ID` is newer than the address it was made with.
+    pub(crate) fn since(&self) -> Result<Option<Cursor>, Refusal> {
+        let given = self.last_event_id.as_deref().filter(|id| !id.is_empty()).or_else(|| self.get("since"));
+        given.map(Cursor::parse).transpose().map_err(|error| Refusal::new(ErrorCode::InvalidCursor, error.to_string()))
+    }
+
+    pub(crate) fn epoch(&self) -> Result<Option<u64>, Refusal> {
+        let invalid = |_| Refusal::new(ErrorCode::InvalidCursor, "epoch is a number");
+        self.get("epoch").map(str::parse).transpose().map_err(invalid)
+    }
+
+    pub(crate) fn client(&self) -> Option<Box<str>> {
+        self.get("client").filter(|client| client.len() <= CLIENT_BYTES_MAX).map(Box::from)
+    }
+
+    pub(crate) fn only(&self, app: &App) -> Result<Option<Vec<Channel>>, Refusal> {
+        let read = |list: &str| list.split(',').map(|channel| app.site.registry.channel(channel)).collect();
+        self.get("channels").map(read).transpose()
+    }
+
+    /// The request for a connection.
+    pub(crate) fn connect(&self, app: &App, caller: PersonCaller, transport: Transport) -> Result<Connect, Refusal> {
+        Ok(Connect {
+            caller,
+            since: self.since()?,
+            epoch: self.epoch()?,
+            client: self.client(),
+            only: self.only(app)?,
+            address: self.address,
+            transport,
+        })
+    }
+}
+
+/// The caller of a request, whatever it wants.
+pub(crate) async fn caller(app: &App, parts: &Parts, asked: &Asked) -> Result<Caller, Refusal> {
+    if !origin_allowed(app, &parts.headers) {
+        return Err(ErrorCode::OriginNotAllowed.into());
+    }
+    let carriers = Carriers {
+        authorization: text(&parts.headers, header::AUTHORIZATION.as_str()),
+        subprotocols: text(&parts.headers, header::SEC_WEBSOCKET_PROTOCOL.as_str()),
+        ticket: asked.get("ticket"),
+        token: asked.get("token"),
+    };
+    app.identity.caller(&carriers, &app.node).await
+}
+
+/// The caller of a REST request, under the hourly limits; a request without a valid credential counts for its address.
+pub(crate) async fn rest_caller(app: &App, parts: &Parts, asked: &Asked) -> Result<Caller, Problem> {
+    match caller(app, parts, asked).await {
+        Ok(caller) => {
+            let rate = match &caller {
+                Caller::Service(service) => app.identity.rate_of(&service.name),
+                Caller::Person(_) => None,
+            };
+            app.gate.admit(&caller, rate).map_err(Problem::too_many)?;
+            Ok(caller)
+        }
+        Err(refusal) => {
+            app.gate.admit_anonymous(asked.address).map_err(Problem::too_many)?;
+            Err(refusal.into())
+        }
+    }
+}
+
+/// The person who wants to read in real time. Services publish; they have no inbox.
+pub(crate) async fn reader(app: &App, parts: &Parts, asked: &Asked) -> Result<PersonCaller, Refusal> {
+    match caller(app, parts, asked).await? {
+        Caller::Person(person) => Ok(person),
+        Caller::Service(_) => Err(Refusal::new(ErrorCode::Forbidden, "an API key has no inbox; connect with a person's token")),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

@@ -1,0 +1,79 @@
+//! Refusals as HTTP: `application/problem+json` with a documented code. The one place where an error becomes a response.
+
+use crate::gate::TooMany;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use campanile_live::Refused;
+use campanile_wire::{ErrorCode, Refusal};
+use serde_json::json;
+
+/// A refusal on its way out.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    refusal: Refusal,
+    retry_after_ms: Option<u64>,
+}
+
+/// What `Retry-After` says when nothing better is known.
+const RETRY_AFTER_MS: u64 = 1_000;
+
+impl<R: Into<Refusal>> From<R> for Problem {
+    fn from(refusal: R) -> Self {
+        let refusal = refusal.into();
+        let retry_after_ms = refusal.code.is_passing().then_some(RETRY_AFTER_MS);
+        Self { refusal, retry_after_ms }
+    }
+}
+
+impl Problem {
+    pub(crate) fn of(refused: Refused) -> Self {
+        Self { retry_after_ms: refused.retry_after_ms, ..refused.refusal.into() }
+    }
+
+    pub(crate) fn too_many(too_many: TooMany) -> Self {
+        Self { retry_after_ms: Some(too_many.retry_after_ms), ..too_many.refusal.into() }
+    }
+
+    pub(crate) fn after(code: ErrorCode, retry_after_ms: u64) -> Self {
+        Self { refusal: code.into(), retry_after_ms: Some(retry_after_ms) }
+    }
+
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.refusal.code
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Refusal { code, message } = self.refusal;
+        let mut body = json!({ "code": code.as_str(), "message": message, "status": code.status() });
+        if let Some(retry_after_ms) = self.retry_after_ms {
+            // Pollers read it: `Retry-After` has whole seconds only.
+            body["next_poll_ms"] = retry_after_ms.into();
+        }
+        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(retry_after_ms) = self.retry_after_ms {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after_ms.div_ceil(1_000)));
+        }
+        if code.status() == 401 {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// An answer as JSON text.
+pub(crate) fn json_text(status: StatusCode, text: String) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+}
+
+pub(crate) async fn not_found() -> Problem {
+    ErrorCode::NotFound.into()
+}
+
+pub(crate) async fn method_not_allowed() -> Problem {
+    ErrorCode::MethodNotAllowed.into()
+}

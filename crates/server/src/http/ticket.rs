@@ -1,0 +1,19 @@
+//! `POST /api/ticket`: a one-use credential for an address line.
+
+use crate::app::App;
+use crate::http::entrance::{Asked, reader};
+use crate::http::problem::{Problem, json_text};
+use crate::identity::TICKET_MS;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+use std::sync::Arc;
+
+pub(crate) async fn issue(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    let asked = Asked::of(&parts)?;
+    let person = reader(&app, &parts, &asked).await?;
+    let ticket = app.identity.issue_ticket(&person).await?;
+    Ok(json_text(StatusCode::CREATED, json!({ "ticket": ticket, "expires_in_s": TICKET_MS / 1_000 }).to_string()))
+}

@@ -1,0 +1,89 @@
+//! `/ws`: decides how a WebSocket begins, answers the handshake, and hands the raw socket to delivery.
+
+use crate::app::App;
+use crate::config::Reject;
+use crate::http::entrance::{Asked, reader};
+use crate::http::problem::Problem;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
+use campanile_live::socket::ws::handshake::{self, check_upgrade};
+use campanile_live::socket::ws::{AuthLater, Opening, serve};
+use campanile_live::{Refused, Transport};
+use campanile_wire::{CloseReason, ErrorCode, Refusal};
+use hyper_util::rt::TokioIo;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+pub(crate) async fn native(State(app): State<Arc<App>>, mut request: Request) -> Response {
+    let upgrade = match check_upgrade(request.method(), request.version(), request.headers()) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return refused_upgrade(refusal),
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    let (parts, _) = request.into_parts();
+    let opening = match open(&app, &parts).await {
+        Ok(opening) => opening,
+        Err(refused) if app.reject("/ws") == Reject::Http => return Problem::of(refused).into_response(),
+        Err(Refused { reason, retry_after_ms, .. }) => Opening::refused(reason, retry_after_ms),
+    };
+    // The request's buffers must not live as long as the connection.
+    drop(parts);
+    tokio::spawn(async move {
+        let Ok(upgraded) = upgraded.await else { return };
+        // The only transport that the listener speaks.
+        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+        let (stream, early) = (parts.io.into_inner(), BytesMut::from(&parts.read_buf[..]));
+        drop(parts.read_buf);
+        // A task of its own: this one's future is as large as the handshake's largest moment.
+        tokio::spawn(serve(stream, early, opening));
+    });
+    upgrade.response().map(|()| Body::empty())
+}
+
+/// Everything is decided here, before the handshake is answered, whichever way a refusal is told.
+async fn open(app: &Arc<App>, parts: &Parts) -> Result<Opening, Refused> {
+    let asked = Asked::of(parts).map_err(told)?;
+    match reader(app, parts, &asked).await {
+        Ok(person) => {
+            let connect = asked.connect(app, person, Transport::Ws).map_err(told)?;
+            app.node.connect(connect).await.map(|session| Opening::Ready(Box::new(session)))
+        }
+        Err(refusal) if refusal.code == ErrorCode::NoCredential && app.config.auth.first_message.unwrap_or(true) => {
+            Ok(Opening::AwaitAuth(Box::new(AuthLater {
+                node: Arc::clone(&app.node),
+                since: asked.since().map_err(told)?,
+                epoch: asked.epoch().map_err(told)?,
+                client: asked.client(),
+                only: asked.only(app).map_err(told)?,
+                address: asked.address,
+            })))
+        }
+        Err(refusal) => Err(told(refusal)),
+    }
+}
+
+/// The close code of a refusal.
+fn told(refusal: Refusal) -> Refused {
+    let reason = match refusal.code {
+        ErrorCode::NoCredential => CloseReason::NoCredential,
+        ErrorCode::ExpiredToken => CloseReason::ExpiredToken,
+        ErrorCode::CredentialConflict => CloseReason::CredentialConflict,
+        ErrorCode::InvalidToken | ErrorCode::InvalidTicket => CloseReason::InvalidToken,
+        ErrorCode::OriginNotAllowed => CloseReason::OriginNotAllowed,
+        code if code.status() >= 500 => CloseReason::InternalError,
+        _ => CloseReason::Forbidden,
+    };
+    Refused { reason, refusal, retry_after_ms: None }
+}
+
+fn refused_upgrade(refusal: handshake::Refusal) -> Response {
+    let mut response = Response::new(Body::from(refusal.to_string()));
+    *response.status_mut() = refusal.status();
+    for (name, value) in refusal.headers() {
+        response.headers_mut().insert(*name, axum::http::HeaderValue::from_static(value));
+    }
+    response
+}

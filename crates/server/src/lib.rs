@@ -1,0 +1,12 @@
+//! The binary's parts: configuration, identity, routes and commands. It puts the house together and decides nothing about subjects.
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod config;
+mod demo;
+mod gate;
+pub mod http;
+mod identity;
+mod listen;
+mod log;
