@@ -85,7 +85,7 @@ pub async fn play(world: &Arc<World>) -> Result<(ActTwo, Vec<Actor>)> {
     let connected_within = wait_for_connected(world, audience.len()).await?;
     let course = world.cast.courses[world.cast.largest].clone();
     Publisher::new(world, "act two", 0)
-        .publish(&[announcement_to(&course, "of the second act", "🔔", 120)], Expect::Acceptance)
+        .publish(&[announcement_to(&course, "of the second act", "🔔", "The hall is open.")], Expect::Acceptance)
         .await;
     let start = Instant::now();
     while arrivals(world).len() < audience.len() && start.elapsed() < ARRIVE_MAX {

@@ -243,7 +243,7 @@ impl Actor {
         let tally = &self.world.tally;
         match (&ended.cause, ended.close_code) {
             (Cause::Broken(error), _) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                tally.count("connects to a dead server")
+                tally.count("connects to a dead server");
             }
             (Cause::Broken(_), _) => tally.count("connections broken"),
             (Cause::Closed, 0) => tally.count("streams ended by the server"),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rand::Rng;
+use rand::{Rng, seq::IndexedRandom};
 use serde_json::json;
 use tokio::{sync::mpsc, time::Instant};
 
@@ -15,24 +15,17 @@ use crate::{cast::Withdrawal, fixtures::Statement, history::Change};
 /// The largest batches of statements and of announcements.
 const STATEMENT_BATCH_MAX: usize = 30;
 const ANNOUNCEMENT_BATCH_MAX: usize = 12;
-/// One announcement of this many has a long body (4 to 24 KiB), so that slow readers fill buffers.
+/// One announcement of this many has a long body (4 to 18 KiB), so that slow readers fill buffers.
 const LONG_ONE_IN: u32 = 25;
 /// One publish of this many is one that must be refused.
 const BAD_ONE_IN: u32 = 60;
 /// Every second withdrawn person comes back, after at most this share of the window.
 const BACK_WITHIN_SHARE: f64 = 0.25;
 
-/// Titles that a careless encoder would spoil.
-const DECORATIONS: [&str; 8] = [
-    "",
-    "Größenordnung ∑ 数学",
-    "🎓🔔",
-    "<script>alert(1)</script>",
-    "line\nbreak\r\ttab",
-    "\u{2028}\u{2029}",
-    "quote \" and \\ slash",
-    "id: 7\n\ndata: forged\n\n",
-];
+/// Text that a careless encoder would spoil; a title is one line, a body may have several.
+const TITLES: [&str; 6] =
+    ["", "Größenordnung ∑ 数学", "🎓🔔", "<script>alert(1)</script>", "\u{2028}\u{2029}", "quote \" and \\ slash"];
+const BODIES: [&str; 3] = ["", "line\nbreak\r\ttab", "id: 7\n\ndata: forged\n\n"];
 
 /// Spreads `count` things evenly over a window that begins now.
 struct Pace {
@@ -97,14 +90,14 @@ fn announcement(world: &World, publisher: &mut Publisher, name: &str) -> Item {
     let random = publisher.random();
     let stage = world.cast.stages[random.random_range(0..world.cast.stages.len())];
     let length =
-        if random.random_ratio(1, LONG_ONE_IN) { random.random_range(4_096..24_576) } else { random.random_range(20..300) };
-    announcement_to(&world.cast.courses[stage], name, DECORATIONS[random.random_range(0..DECORATIONS.len())], length)
+        if random.random_ratio(1, LONG_ONE_IN) { random.random_range(4_096..19_000) } else { random.random_range(20..300) };
+    let text = "Please read the notes of this week before the seminar. ";
+    let body: String = BODIES.choose(random).unwrap_or(&"").chars().chain(text.chars().cycle().take(length)).collect();
+    announcement_to(&world.cast.courses[stage], name, TITLES.choose(random).unwrap_or(&""), &body)
 }
 
 /// An announcement whose title no other has.
-pub fn announcement_to(course: &str, name: &str, decoration: &str, body_bytes: usize) -> Item {
-    let text = "Please read the notes of this week before the seminar. ";
-    let body: String = text.chars().cycle().take(body_bytes).collect();
+pub fn announcement_to(course: &str, name: &str, decoration: &str, body: &str) -> Item {
     let data = json!({ "title": format!("Announcement {name} {decoration}"), "body": body });
     Item { kind: "announcement", channel: format!("course:{course}"), data: data.to_string() }
 }

@@ -197,7 +197,7 @@ impl Publisher {
                 self.world.tally.trouble(format!("a repeat was refused with {status} {code}: {}", shown(&request)));
             }
             Settled::Unsettled(why) => {
-                self.world.tally.trouble(format!("a repeat was never settled ({why}): {}", shown(&request)))
+                self.world.tally.trouble(format!("a repeat was never settled ({why}): {}", shown(&request)));
             }
         }
     }

@@ -82,6 +82,8 @@ struct Ahead {
 struct Replay {
     since: u64,
     received: Vec<u64>,
+    /// Whether it is known where it began. Without a repeated event, the first ones received may still have been on the wire.
+    begun: bool,
 }
 
 /// A rewind that has not taken effect.
@@ -139,6 +141,17 @@ impl Ahead {
     }
 }
 
+// === impl Replay ===
+
+impl Replay {
+    fn fault(&self, Completed { from, to, count, .. }: Completed) -> Option<String> {
+        let span = Span { after: from, through: to };
+        let received = self.received.iter().filter(|id| span.holds(**id)).count() as u64;
+        let plausible = if self.begun { received == count } else { received >= count };
+        (!plausible).then(|| format!("replay_complete from {from} to {to} counts {count}, received were {received}"))
+    }
+}
+
 // === impl Reader ===
 
 impl Reader {
@@ -154,7 +167,7 @@ impl Reader {
             last_cursor: None,
             excuses: Vec::new(),
             ahead: Vec::new(),
-            replay: since.map(|since| Replay { since, received: Vec::new() }),
+            replay: since.map(|since| Replay { since, received: Vec::new(), begun: true }),
             rewinding: VecDeque::new(),
             rewinds_overlapped: false,
         };
@@ -184,7 +197,7 @@ impl Reader {
         self.rewinds_overlapped |= !self.rewinding.is_empty();
         self.resumed = true;
         self.last_cursor = None;
-        self.rewinding.push_back(Rewinding { at_us, position, replay: Replay { since, received: Vec::new() } });
+        self.rewinding.push_back(Rewinding { at_us, position, replay: Replay { since, received: Vec::new(), begun: false } });
     }
 
     /// A gap was told: what it covers need not arrive any more.
@@ -227,7 +240,9 @@ impl Reader {
 
     /// A replay ended.
     pub fn replay_complete(&mut self, desk: &mut Desk, completed: Completed) {
-        if self.replay.as_ref().is_none_or(|replay| replay.since != completed.from) {
+        // Both a replay under way and a rewind to the same cursor may be meant: then what fits the count.
+        let fits = |replay: &Replay| replay.since == completed.from && replay.fault(completed).is_none();
+        if !self.replay.as_ref().is_some_and(fits) {
             self.replay_of_nothing(desk, completed);
         }
         let to = completed.to.min(desk.truth.highest_possible);
@@ -237,7 +252,7 @@ impl Reader {
             return;
         }
         desk.tallies.chances(Rule::ReplayCount, 1);
-        if let Some(fault) = count_fault(replay, completed) {
+        if let Some(fault) = fault(replay, completed) {
             desk.tallies.violation(Rule::ReplayCount, || format!("connection {}: {fault}", self.conn));
         }
     }
@@ -271,7 +286,7 @@ impl Reader {
         self.last_event = None;
         self.last_cursor = None;
         self.stand_at(desk, since);
-        self.replay = Some(Replay { since, received: Vec::new() });
+        self.replay = Some(Replay { since, received: Vec::new(), begun: true });
     }
 
     /// A replay ended and nothing from below the old position had come of it: so nothing there may have been due.
@@ -360,12 +375,10 @@ impl Reader {
     }
 }
 
-fn count_fault(replay: Option<Replay>, completed: Completed) -> Option<String> {
+fn fault(replay: Option<Replay>, completed: Completed) -> Option<String> {
     let Completed { from, to, count, .. } = completed;
-    let Some(replay) = replay else {
-        return (count > 0).then(|| format!("replay_complete from {from} to {to}, which nobody asked for"));
-    };
-    let span = Span { after: from, through: to };
-    let received = replay.received.iter().filter(|id| span.holds(**id)).count() as u64;
-    (received != count).then(|| format!("replay_complete from {from} to {to} counts {count}, received were {received}"))
+    match replay {
+        Some(replay) => replay.fault(completed),
+        None => (count > 0).then(|| format!("replay_complete from {from} to {to}, which nobody asked for")),
+    }
 }

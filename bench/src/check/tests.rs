@@ -14,7 +14,7 @@ use faithful::Size;
 use faults::FAULTS;
 use scene::Scene;
 
-const SIZE: Size = Size { people: 60, courses: 5, steps: 6_000 };
+const SIZE: Size = Size { people: 60, courses: 5, steps: 10_000 };
 
 fn faithful(seed: u64) -> History {
     faithful::run(seed, SIZE)

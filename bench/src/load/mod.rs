@@ -103,15 +103,14 @@ pub async fn run(args: LoadArgs) -> Result<()> {
     let hold = Instant::now();
     let published = school::publish(&place, &meter, courses, rate, body_bytes, Duration::from_secs(seconds)).await?;
     let held = hold.elapsed();
-    let (delivered, after) = (meter.delivered() - delivered_before, sample(&place)?);
+    let (delivered, after, at_end) = (meter.delivered() - delivered_before, sample(&place)?, meter.connected());
     stop.send_replace(true);
     let mut text = String::new();
     writeln!(text, "Machine: {}  \nCommand: `{}`\n", process::machine_line(), report::command_line())?;
     writeln!(
         text,
-        "- {connected} of {people} connected within {:.1} s; {} at the end; {} ended by the server or broken",
+        "- {connected} of {people} connected within {:.1} s; {at_end} at the end; {} ended by the server or broken",
         connected_within.as_secs_f64(),
-        meter.connected(),
         meter.ended()
     )?;
     let growth_kib = full.resident_kib.saturating_sub(before.resident_kib);

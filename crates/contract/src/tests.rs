@@ -94,7 +94,7 @@ fn a_line_has_one_to_so_many_characters_and_no_control_characters() {
         check_field::<Line<3>>(control, Some("no control characters"));
     }
     check_field::<Line<3>>("1", Some("expected a string"));
-    check_field::<Line<3>>(r#""\ud800""#, Some("surrogate"));
+    check_field::<Line<3>>(r#""\ud800""#, Some("hex escape"));
 }
 
 #[test]

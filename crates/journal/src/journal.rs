@@ -135,7 +135,8 @@ impl Journal {
         let (committed, _) = broadcast::channel(limits.commits_in_memory_max);
         let (queue, requests) = mpsc::channel(limits.queue_requests_max);
         let alone = Arc::new(Semaphore::new(limits.queue_requests_max));
-        let writer = Arc::new(Writer { store: Arc::new(store), limits, clock: Arc::clone(&clock), committed, jobs_enqueued: Notify::new() });
+        let (store, jobs_enqueued) = (Arc::new(store), Notify::new());
+        let writer = Arc::new(Writer { store, limits, clock: Arc::clone(&clock), committed, jobs_enqueued });
         tokio::spawn(Arc::clone(&writer).run(requests));
         Ok(Self { writer, queue, alone, clock })
     }

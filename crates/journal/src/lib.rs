@@ -24,8 +24,8 @@ pub use db::{Row, Value};
 pub use error::JournalError;
 pub use idempotency::Idempotency;
 pub use job::{
-    ATTEMPTS_MAX_DEFAULT, DEFAULT_QUEUE, EAGER_JOBS_MAX, Handler, Handlers, Jitter, Job, JobCounts, JobError, JobLimits, JobState, NewJob,
-    Ran, Schedule, ScheduleError, Scheduler, Verdict, Worker, random_jitter, run_due,
+    ATTEMPTS_MAX_DEFAULT, DEFAULT_QUEUE, EAGER_JOBS_MAX, Handler, Handlers, Jitter, Job, JobCounts, JobError, JobLimits,
+    JobState, NewJob, Ran, Schedule, ScheduleError, Scheduler, Verdict, Worker, random_jitter, run_due,
 };
 pub use journal::{Durability, Head, Journal, JournalLimits, Reader, Snapshot};
 pub use log::NewEvent;

@@ -159,13 +159,16 @@ impl Dialogue {
             in_flight.fetch_sub(1, Ordering::SeqCst);
             return self.reply_refused(&reference, &ErrorCode::RateLimited.into());
         }
-        let (site, mailbox) = (node.site.clone(), Arc::clone(&self.session.mailbox));
+        let (node, mailbox) = (Arc::clone(node), Arc::clone(&self.session.mailbox));
         let mut caller = self.session.caller.clone();
         caller.role = node.role_of(caller.id.as_str()).or(caller.role);
         tokio::spawn(async move {
             let body = data.to_string();
             let repeatable = key.as_deref().map(|key| Repeatable { key, route: command.name, body: body.as_bytes() });
-            let outcome = site.command(&Caller::Person(caller), &command, data, repeatable).await;
+            let outcome = node.site.command(&Caller::Person(caller), &command, data, repeatable).await;
+            if let Ok(outcome) = &outcome {
+                node.applied(outcome).await;
+            }
             let frame = match &outcome {
                 Ok(outcome) => reply_ok(&reference, outcome),
                 Err(campanile_journal::UnitError::Refused(refusal)) => reply_no(&reference, refusal),

@@ -12,7 +12,7 @@ use crate::session::{Ending, Session};
 use crate::tail::Tail;
 use crate::views::Views;
 use campanile_contract::{Authenticate, Site};
-use campanile_journal::JournalError;
+use campanile_journal::{JournalError, Outcome};
 use campanile_wire::caller::PersonCaller;
 use campanile_wire::{Channel, CloseReason, Cursor, ErrorCode, Event, EventId, Refusal};
 use rand::Rng;
@@ -23,6 +23,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// How long a command's answer waits for this node's own follower.
+const APPLIED_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The live half of a site in this process.
 pub struct Node {
@@ -156,6 +159,14 @@ impl Node {
         let mut position = self.position.subscribe();
         // The sender lives as long as this node.
         let _ = position.wait_for(|at| *at >= id).await;
+    }
+
+    /// Waits until this node has applied what a command caused, so that its caller's next request meets it: who is told that somebody
+    /// is withdrawn finds them withdrawn. A follower that hangs holds the answer up only so long; the commit stands either way.
+    pub async fn applied(&self, outcome: &Outcome) {
+        if let Some(last) = outcome.events.last() {
+            let _ = tokio::time::timeout(APPLIED_WAIT_MAX, self.reached(last.id)).await;
+        }
     }
 
     /// The log's epoch.

@@ -106,7 +106,7 @@ pub fn run(seed: u64, size: Size) -> History {
     let mut world = World::new(seed, size);
     for step in 1..=size.steps {
         world.step();
-        if step % (size.steps / 3) == 0 && step < size.steps {
+        if step == size.steps / 3 || step == size.steps * 2 / 3 {
             world.kill();
         }
     }

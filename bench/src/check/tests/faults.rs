@@ -352,11 +352,12 @@ fn replays(scene: &Scene) -> impl Iterator<Item = (usize, usize)> {
     steady.filter_map(|opened| completes(scene, &opened.records, 0))
 }
 
-/// The same for rewinds: their events lie behind the rewind.
+/// The same for connections that rewound once: their events lie behind the rewind.
 fn rewound_replays(scene: &Scene) -> impl Iterator<Item = (usize, usize)> {
-    let rewound = scene.opened.iter().filter(|opened| opened.rewound);
-    rewound.filter_map(|opened| {
-        let rewind = opened.records.iter().position(|index| matches!(scene.history.records[*index], Record::Rewind { .. }))?;
+    scene.opened.iter().filter_map(|opened| {
+        let is_rewind = |index: &&usize| matches!(scene.history.records[**index], Record::Rewind { .. });
+        let once = opened.records.iter().filter(is_rewind).count() == 1;
+        let rewind = opened.records.iter().position(|index| once && is_rewind(&index))?;
         completes(scene, &opened.records, rewind)
     })
 }

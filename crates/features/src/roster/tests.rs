@@ -2,7 +2,7 @@
 
 use super::FEATURE;
 use campanile_contract::bench::{Bench, person, service};
-use campanile_contract::{Caller, ErrorCode, Id};
+use campanile_contract::{Caller, Id};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -12,33 +12,37 @@ const REGISTER: &str = r#"register_person {"course_id":7,"person_id":1}"#;
 const WITHDRAW: &str = r#"withdraw_person {"course_id":7,"person_id":1}"#;
 const COURSES_OF_ADA: &str = r#"/api/roster/people/{person_id}/courses {"person_id":"1"}"#;
 
-/// Runs steps in order and looks at the last: the events it caused, and then its answer or refusal.
+/// Runs steps in order and looks at the last: the events it caused, and then its answer or refusal. On every store.
 async fn check(given: &[&str], expect: &[&str]) {
-    check_as(&service(&["roster"]), given, expect).await;
+    for bench in Bench::on_every_store(&[FEATURE]).await {
+        check_on(bench, &service(&["roster"]), given, expect).await;
+    }
 }
 
-/// As [`check`], with the last step asked for by somebody else.
+/// As [`check`], with the last step asked for by somebody else. On SQLite alone: who may is decided before the store.
 async fn check_as(caller: &Caller, given: &[&str], expect: &[&str]) {
-    for mut bench in Bench::on_every_store(&[FEATURE]).await {
-        let mut followed = bench.build_view("course_size").await;
-        let (last, before) = given.split_last().expect("a step");
-        for step in before {
-            let answer = run(&bench, &service(&["roster"]), step).await;
-            assert!(answer.starts_with('{'), "{step}: {answer}");
-        }
-        bench.new_events().await;
-        let answer = run(&bench, caller, last).await;
-        let mut outcome = bench.new_events().await;
-        outcome.push(answer);
-        assert_eq!(outcome, expect, "{given:#?}");
+    check_on(Bench::new(&[FEATURE]).await, caller, given, expect).await;
+}
 
-        // Whatever happened: a node that followed the log shows what a node that starts now reads from the tables.
-        for event in bench.site.journal.read(0, 10_000, 10_000).await.unwrap() {
-            followed.apply(&event);
-        }
-        let rebuilt = bench.build_view("course_size").await;
-        assert_eq!(followed.show(&Id::from(7)), rebuilt.show(&Id::from(7)), "{given:#?}");
+async fn check_on(mut bench: Bench, caller: &Caller, given: &[&str], expect: &[&str]) {
+    let mut followed = bench.build_view("course_size").await;
+    let (last, before) = given.split_last().expect("a step");
+    for step in before {
+        let answer = run(&bench, &service(&["roster"]), step).await;
+        assert!(answer.starts_with('{'), "{step}: {answer}");
     }
+    bench.new_events().await;
+    let answer = run(&bench, caller, last).await;
+    let mut outcome = bench.new_events().await;
+    outcome.push(answer);
+    assert_eq!(outcome, expect, "{given:#?}");
+
+    // Whatever happened: a node that followed the log shows what a node that starts now reads from the tables.
+    for event in bench.site.journal.read(0, 10_000, 10_000).await.unwrap() {
+        followed.apply(&event);
+    }
+    let rebuilt = bench.build_view("course_size").await;
+    assert_eq!(followed.show(&Id::from(7)), rebuilt.show(&Id::from(7)), "{given:#?}");
 }
 
 /// A step is a command's name or a query's path, and its fields.
@@ -422,5 +426,4 @@ async fn what_the_roster_emits_reads_as_its_own_schema_says() {
         let declared = bench.site.registry.event_type(&event.kind).unwrap();
         assert_eq!(declared.data.check(&event.data), Ok(()), "{event:?}");
     }
-    assert_eq!(bench.site.registry.event_type("registration").unwrap_err().code, ErrorCode::UnknownEventType);
 }

@@ -32,8 +32,8 @@ const OLDEST: &str = "SELECT MIN(run_at_ms) AS oldest_ms FROM job WHERE state = 
 const RETRY: &str = "UPDATE job SET state = 'ready', attempts = 0, run_at_ms = $2, finished_at_ms = NULL \
      WHERE id = $1 AND state = 'dead'";
 
-const SWEEP: &str =
-    "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE state = $1 AND finished_at_ms < $2 ORDER BY finished_at_ms, id LIMIT $3)";
+const SWEEP: &str = "DELETE FROM job WHERE id IN \
+     (SELECT id FROM job WHERE state = $1 AND finished_at_ms < $2 ORDER BY finished_at_ms, id LIMIT $3)";
 
 impl Journal {
     /// The jobs in a state whose ids lie after `after`, at most `limit`, in the order of their ids.

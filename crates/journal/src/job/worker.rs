@@ -34,8 +34,7 @@ impl Worker {
         let mut sweep = interval(Duration::from_millis(limits.sweep_ms.max(1)));
         while !stop.is_cancelled() {
             // Registered before looking: a commit between the look and the wait still wakes us.
-            let journal = self.runner.journal.clone();
-            let enqueued = journal.jobs_enqueued().notified();
+            let enqueued = self.runner.journal.jobs_enqueued().notified();
             while running.try_join_next().is_some() {}
             let more = self.claim_into(&mut running).await;
             let has_room = running.len() < limits.jobs_at_once_max;
@@ -90,7 +89,9 @@ impl Worker {
         running.shutdown().await;
         match self.runner.release().await {
             Ok(jobs) => tracing::warn!(queue = self.queue, jobs, "the grace ended; unfinished jobs were given back"),
-            Err(error) => tracing::warn!(queue = self.queue, error = %error, "jobs could not be given back; their leases will end"),
+            Err(error) => {
+                tracing::warn!(queue = self.queue, error = %error, "jobs could not be given back; their leases will end");
+            }
         }
     }
 }

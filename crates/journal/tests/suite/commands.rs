@@ -35,7 +35,7 @@ async fn assert_only_the_good(site: &Site, journal: &Journal, good: &[Outcome]) 
     placed.sort_unstable();
     assert_eq!(placed, [1, 2, 3]);
     assert_eq!(whole_log(journal).await.len(), 3);
-    assert_eq!(site.number("SELECT SUM(id) FROM note").await, 6);
+    assert_eq!(site.number("SELECT CAST(SUM(id) AS BIGINT) FROM note").await, 6);
     assert_eq!(ids(&journal.run(write_note(4, "afterwards"), None).await.unwrap()), [4]);
 }
 

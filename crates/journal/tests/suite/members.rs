@@ -3,7 +3,6 @@
 use crate::site::{Site, change, event, grant, revoke, whole_log};
 use campanile_journal::{Journal, JournalLimits, Membership, Snapshot};
 use campanile_wire::{Effect, Event};
-use std::pin::pin;
 use std::task::Poll;
 
 on_both! {
@@ -113,7 +112,7 @@ async fn a_reader_that_goes_away_leaves_no_old_moment_behind(site: &Site) {
     let journal = site.open_with(JournalLimits { read_connections_max: 1, ..JournalLimits::default() }).await;
     let mut left = 0;
     for polls in 0..40 {
-        let mut snapshot = pin!(journal.snapshot());
+        let mut snapshot = Box::pin(journal.snapshot());
         let mut polled = 0;
         let ended = std::future::poll_fn(|context| {
             polled += 1;
@@ -125,6 +124,7 @@ async fn a_reader_that_goes_away_leaves_no_old_moment_behind(site: &Site) {
         })
         .await;
         left += usize::from(!ended);
+        drop(snapshot);
         let id = journal.publish(vec![event(1, "after it")], None).await.unwrap().events[0].id;
         assert_eq!(journal.head().await.unwrap().id, id, "after {polls} polls the only reader sees an old moment");
         assert_eq!(journal.snapshot().await.unwrap().head.id, id);

@@ -108,9 +108,12 @@ async fn every_sql_text_prepares(site: &Site) {
 fn collect_sql(folder: &Path, texts: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.ends_with("tests") || path.ends_with("tests.rs") {
+            continue;
+        }
         if path.is_dir() {
             collect_sql(&path, texts);
-        } else if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("tests.rs") {
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
             let literals = string_literals(&std::fs::read_to_string(&path).unwrap());
             texts.extend(literals.into_iter().filter_map(|literal| complete(&literal)));
         }
@@ -145,23 +148,18 @@ fn string_literals(source: &str) -> Vec<String> {
     literals
 }
 
-/// A whole statement from a text: lists get one value, heads of multi-row inserts one row. None when the text is not SQL for both.
+/// A whole statement from a text: an IN list gets one value, the head of a multi-row insert one row. None when the text is a part of a
+/// statement that is put together elsewhere, or speaks to one engine only.
 fn complete(text: &str) -> Option<String> {
     let is_sql = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "].iter().any(|word| text.starts_with(word));
-    if !is_sql || text.contains("pg_") {
+    let sql = text.replace("IN ({})", "IN ($9)").replace("IN ({list})", "IN ($9)");
+    if !is_sql || sql.ends_with(' ') || sql.contains('{') || sql.contains("pg_") {
         return None;
     }
-    let mut sql = text.to_owned();
-    for (name, list) in [("{}", "$9"), ("{list}", "$9")] {
-        sql = sql.replace(name, list);
+    if !sql.starts_with("INSERT ") || sql.contains("VALUES") || sql.contains("SELECT") {
+        return Some(sql);
     }
-    if sql.contains('{') {
-        return None;
-    }
-    if sql.starts_with("INSERT ") && !sql.contains("VALUES") && !sql.contains("SELECT") {
-        let columns = sql.matches(',').count() + 1;
-        let values: Vec<String> = (1..=columns).map(|number| format!("${number}")).collect();
-        sql = format!("{sql} VALUES ({})", values.join(","));
-    }
-    Some(sql)
+    let columns = sql.matches(',').count() + 1;
+    let values: Vec<String> = (1..=columns).map(|number| format!("${number}")).collect();
+    Some(format!("{sql} VALUES ({})", values.join(",")))
 }

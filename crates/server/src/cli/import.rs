@@ -1,18 +1,212 @@
-//! `campanile import`.
+//! `campanile import`: rosters from CSV files, in batches of one transaction each. It may run beside a server on the same store.
 
 use super::Source;
-use anyhow::Result;
-use clap::Args;
+use crate::app::open_site;
+use anyhow::{Context, Result, bail};
+use campanile_contract::bench::service;
+use campanile_contract::{CommandType, Refusal, Site, UnitError};
+use campanile_features::roster::csv::{self, Table, oulad};
+use campanile_features::roster::{IMPORT_ROWS_MAX, ImportRoster, RegisterPerson, SaveCourse, SavePerson};
+use clap::{Args, Subcommand};
+use flate2::read::MultiGzDecoder;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use std::fs::File;
+use std::hash::Hash;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Broken rows that are shown one by one; the rest are counted.
+const SHOWN_MAX: u64 = 50;
 
 #[derive(Args)]
 pub struct Import {
-    #[command(flatten)]
-    source: Source,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Reads courses.csv, studentInfo.csv and studentRegistration.csv (or .csv.gz) of the Open University's data set from a folder.
+    Oulad {
+        /// The folder.
+        folder: PathBuf,
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Reads files with a header row: course_id,title – person_id,name,role[,cadet_id] – course_id,person_id[,role]. May be .gz.
+    Csv {
+        /// Courses.
+        #[arg(long)]
+        courses: Option<PathBuf>,
+        /// People.
+        #[arg(long)]
+        people: Option<PathBuf>,
+        /// Registrations.
+        #[arg(long)]
+        registrations: Option<PathBuf>,
+        #[command(flatten)]
+        source: Source,
+    },
 }
 
 impl Import {
     pub(super) async fn run(self) -> Result<()> {
-        let _ = self.source.read()?;
+        let started = Instant::now();
+        let mut importer = match &self.what {
+            What::Oulad { source, .. } | What::Csv { source, .. } => Importer::open(source).await?,
+        };
+        match &self.what {
+            What::Oulad { folder, .. } => {
+                let find = |name: &str| [folder.join(format!("{name}.csv.gz")), folder.join(format!("{name}.csv"))];
+                let path =
+                    |name| find(name).into_iter().find(|path| path.exists()).with_context(|| format!("no {name}.csv here"));
+                importer.file(&path("courses")?, oulad::read_courses, courses_of).await?;
+                importer.file(&path("studentInfo")?, oulad::read_people, people_of).await?;
+                importer.file(&path("studentRegistration")?, oulad::read_registrations, registrations_of).await?;
+            }
+            What::Csv { courses, people, registrations, .. } => {
+                if let Some(path) = courses {
+                    importer.file(path, csv::read_courses, courses_of).await?;
+                }
+                if let Some(path) = people {
+                    importer.file(path, csv::read_people, people_of).await?;
+                }
+                if let Some(path) = registrations {
+                    importer.file(path, csv::read_registrations, registrations_of).await?;
+                }
+            }
+        }
+        importer.finish(started)
+    }
+}
+
+/// A file as text, unpacked when it is gzip, counted by the bar as it is read.
+type Input = Box<dyn Read>;
+
+struct Importer {
+    site: Site,
+    command: CommandType,
+    saved: u64,
+    unchanged: u64,
+    broken: u64,
+}
+
+/// The answer of `import_roster`.
+#[derive(Deserialize)]
+struct Answer {
+    saved: u64,
+    unchanged: u64,
+}
+
+impl Importer {
+    async fn open(source: &Source) -> Result<Self> {
+        let config = source.read()?;
+        crate::log::start(&config.log)?;
+        let site = open_site(&config).await?;
+        let command = *site.registry.command("import_roster").map_err(anyhow::Error::from)?;
+        Ok(Self { site, command, saved: 0, unchanged: 0, broken: 0 })
+    }
+
+    /// Imports one file in batches. A batch that is refused goes row by row, so that one wrong row costs only itself.
+    async fn file<Row: Clone + Hash>(
+        &mut self,
+        path: &Path,
+        read: fn(&str, Input) -> Table<Input, Row>,
+        rows_of: fn(Vec<Row>) -> ImportRoster,
+    ) -> Result<()> {
+        let (name, bar, input) = open(path)?;
+        let mut table = read(&name, input);
+        let mut ended = false;
+        while !ended {
+            let mut rows = Vec::with_capacity(IMPORT_ROWS_MAX);
+            while rows.len() < IMPORT_ROWS_MAX && !ended {
+                match table.next() {
+                    Some(Ok(row)) => rows.push(row),
+                    Some(Err(error)) => self.broken(&bar, &error.to_string()),
+                    None => ended = true,
+                }
+            }
+            if self.send(rows_of(rows.clone())).await?.is_ok() {
+                continue;
+            }
+            for row in rows {
+                if let Err(refusal) = self.send(rows_of(vec![row])).await? {
+                    self.broken(&bar, &format!("{name}: {}", refusal.message));
+                }
+            }
+        }
+        let summary = table.summary();
+        if !summary.unknown_columns.is_empty() {
+            say(&bar, &format!("{name}: columns not used: {}", summary.unknown_columns.join(", ")));
+        }
+        bar.finish_and_clear();
         Ok(())
     }
+
+    fn broken(&mut self, bar: &ProgressBar, sentence: &str) {
+        self.broken += 1;
+        if self.broken <= SHOWN_MAX {
+            say(bar, sentence);
+        }
+    }
+
+    async fn send(&mut self, rows: ImportRoster) -> Result<Result<(), Refusal>> {
+        let fields = serde_json::to_value(rows)?;
+        match self.site.command(&service(&["roster"]), &self.command, fields, None).await {
+            Ok(outcome) => {
+                let answer: Answer = serde_json::from_str(&outcome.answer)?;
+                self.saved += answer.saved;
+                self.unchanged += answer.unchanged;
+                Ok(Ok(()))
+            }
+            Err(UnitError::Refused(refusal)) => Ok(Err(refusal)),
+            Err(UnitError::Store(error)) => Err(error).context("the import stopped; running it again goes on where it was"),
+        }
+    }
+}
+
+impl Importer {
+    fn finish(self, started: Instant) -> Result<()> {
+        let Self { saved, unchanged, broken, .. } = self;
+        let took_s = started.elapsed().as_secs_f64();
+        say(
+            &ProgressBar::hidden(),
+            &format!("{saved} rows saved, {unchanged} were so already, {broken} broken, in {took_s:.1} s"),
+        );
+        if broken > 0 {
+            bail!("{broken} rows were not imported");
+        }
+        Ok(())
+    }
+}
+
+fn courses_of(courses: Vec<SaveCourse>) -> ImportRoster {
+    ImportRoster { courses, ..ImportRoster::default() }
+}
+
+fn people_of(people: Vec<SavePerson>) -> ImportRoster {
+    ImportRoster { people, ..ImportRoster::default() }
+}
+
+fn registrations_of(registrations: Vec<RegisterPerson>) -> ImportRoster {
+    ImportRoster { registrations, ..ImportRoster::default() }
+}
+
+/// Opens a file; its bar counts the bytes on the disk.
+fn open(path: &Path) -> Result<(String, ProgressBar, Input)> {
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    let bar = ProgressBar::new(file.metadata()?.len()).with_message(name.clone());
+    let style = ProgressStyle::with_template("{msg:28} [{bar:40}] {percent:>3} %  {eta} left")?;
+    bar.set_style(style.progress_chars("=> "));
+    let file = bar.wrap_read(file);
+    let input: Input = if name.ends_with(".gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    Ok((name, bar, input))
+}
+
+#[allow(clippy::print_stderr, reason = "the operator reads it")]
+fn say(bar: &ProgressBar, sentence: &str) {
+    bar.suspend(|| eprintln!("{sentence}"));
 }

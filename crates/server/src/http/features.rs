@@ -56,6 +56,7 @@ async fn run(app: &App, command: CommandType, params: Vec<(String, String)>, req
     let route = format!("{} {}", parts.method, parts.uri.path());
     let repeatable = key.as_deref().map(|key| Repeatable { key, route: &route, body: &bytes });
     let outcome = app.site.command(&caller, &command, fields, repeatable).await.map_err(Refusal::from)?;
+    app.node.applied(&outcome).await;
     Ok(marked(json_text(StatusCode::OK, with_id(&outcome)), &outcome))
 }
 

@@ -37,10 +37,6 @@ impl Problem {
     pub(crate) fn after(code: ErrorCode, retry_after_ms: u64) -> Self {
         Self { refusal: code.into(), retry_after_ms: Some(retry_after_ms) }
     }
-
-    pub(crate) fn code(&self) -> ErrorCode {
-        self.refusal.code
-    }
 }
 
 impl IntoResponse for Problem {

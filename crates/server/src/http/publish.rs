@@ -9,8 +9,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use campanile_contract::{PublishBody, Repeatable};
 use campanile_journal::{Outcome, Placed};
-use campanile_wire::{Refusal, instant};
-use serde_json::{Value, json};
+use campanile_wire::{Channel, EventId, Refusal, instant};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) async fn publish(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
@@ -22,17 +23,27 @@ pub(crate) async fn publish(State(app): State<Arc<App>>, request: Request) -> Re
     let events = PublishBody::parse(&bytes)?;
     let repeatable = key.as_deref().map(|key| Repeatable { key, route: "POST /api/events", body: &bytes });
     let outcome = app.site.publish(&caller, &events, repeatable).await.map_err(Refusal::from)?;
-    Ok(marked(json_text(StatusCode::CREATED, answer(&outcome, events.is_batch).to_string()), &outcome))
+    Ok(marked(json_text(StatusCode::CREATED, answer(&outcome, events.is_batch)), &outcome))
 }
 
-fn answer(outcome: &Outcome, is_batch: bool) -> Value {
-    let timestamp = instant::format(outcome.recorded_at_ms);
-    let one =
-        |placed: &Placed| json!({ "id": placed.id, "channel": placed.channel, "seq": placed.seq, "timestamp": timestamp });
-    match outcome.events.as_slice() {
-        [single] if !is_batch => one(single),
-        events => json!({ "events": events.iter().map(one).collect::<Vec<_>>() }),
-    }
+/// Where a published event stands, in the order in which PROTOCOL.md prints it.
+#[derive(Serialize)]
+struct Receipt<'a> {
+    id: EventId,
+    channel: &'a Channel,
+    seq: u64,
+    timestamp: &'a str,
+}
+
+fn answer(outcome: &Outcome, is_batch: bool) -> String {
+    let timestamp = &instant::format(outcome.recorded_at_ms);
+    let receipts: Vec<Receipt<'_>> =
+        outcome.events.iter().map(|Placed { id, channel, seq }| Receipt { id: *id, channel, seq: *seq, timestamp }).collect();
+    let text = match receipts.as_slice() {
+        [single] if !is_batch => serde_json::to_string(single),
+        all => serde_json::to_string(&BTreeMap::from([("events", all)])),
+    };
+    text.expect("receipts serialise")
 }
 
 /// Says when the answer is that of an earlier request with the same key.

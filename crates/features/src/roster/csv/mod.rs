@@ -2,6 +2,7 @@
 //!
 //! Whatever the bytes are, reading them ends, and each row is good or comes back as an error with its line; the good ones still go on.
 
+mod line;
 pub mod oulad;
 mod table;
 

@@ -28,7 +28,7 @@ const COURSES: Format<SaveCourse> = Format {
     required: &["code_module", "code_presentation", "module_presentation_length"],
     optional: &[],
     read: |row| {
-        let days = row.text("module_presentation_length")?;
+        let days = row.text("module_presentation_length");
         let title = |course: &str| Line::new(format!("{course} ({days} days)"));
         Ok(SaveCourse { course_id: presentation(row, Id::new)?, title: presentation(row, title)? })
     },

@@ -1,12 +1,15 @@
 //! A CSV table from a stranger, read row by row within bounded memory a row.
 
+use super::line;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::{self, Display};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
-use std::io::{self, Read};
+use std::io::{BufRead, BufReader, Read};
+use std::str::Utf8Error;
 
-/// Bytes of one row: no honest row comes near it, a quote that is never closed does.
+/// Bytes of one row; no honest one comes near it. A longer row is refused and skipped.
 pub const ROW_BYTES_MAX: usize = 64 * 1024;
 
 /// A row that could not be taken, or a file that could not be read on.
@@ -14,9 +17,9 @@ pub const ROW_BYTES_MAX: usize = 64 * 1024;
 pub struct RowError {
     /// The file's name as it was given.
     pub file: String,
-    /// The line on which the row begins, from 1.
+    /// The line, from 1.
     pub line: u64,
-    /// What is wrong, without control characters.
+    /// What is wrong; repeats nothing of the file but names of columns that we know.
     pub reason: String,
 }
 
@@ -49,35 +52,38 @@ pub(super) struct Format<Row> {
 
 /// The good rows of a table, and an error for each broken one.
 pub struct Table<R, Row> {
-    reader: ::csv::Reader<RowLimit<R>>,
+    input: BufReader<R>,
     format: Format<Row>,
-    /// The place of each column; none before the header row was read.
-    columns: Option<HashMap<String, usize>>,
-    record: ::csv::ByteRecord,
+    /// None before the header row was read.
+    header: Option<Header>,
+    /// The line that was read last, and its number from 1.
+    line: Vec<u8>,
+    line_number: u64,
     /// The line and the fingerprint of the row that each key was first seen in.
     seen: HashMap<String, (u64, u64)>,
     summary: Summary,
     ended: bool,
 }
 
+/// The place of each column that somebody asked for, and how many there are in all.
+struct Header {
+    places: HashMap<String, usize>,
+    width: usize,
+}
+
 /// The fields of one row, by column.
 pub(super) struct Fields<'a> {
-    columns: &'a HashMap<String, usize>,
-    record: &'a ::csv::ByteRecord,
+    places: &'a HashMap<String, usize>,
+    fields: &'a [Cow<'a, str>],
 }
 
 // === impl Table ===
 
 impl<R: Read, Row: Hash> Table<R, Row> {
     pub(super) fn new(name: &str, input: R, format: Format<Row>) -> Self {
-        // Rows of another length come through, because one of them must not hide the next.
-        let reader = ::csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(RowLimit { inner: input, bytes_left: ROW_BYTES_MAX });
         let summary = Summary { file: name.to_owned(), ..Summary::default() };
-        let (record, seen) = (::csv::ByteRecord::new(), HashMap::new());
-        Self { reader, format, columns: None, record, seen, summary, ended: false }
+        let (input, line, seen) = (BufReader::new(input), Vec::new(), HashMap::new());
+        Self { input, format, header: None, line, line_number: 0, seen, summary, ended: false }
     }
 
     /// What came of it so far: of the whole table, when the last row is out.
@@ -85,68 +91,87 @@ impl<R: Read, Row: Hash> Table<R, Row> {
         &self.summary
     }
 
-    /// Reads a record; answers the line on which it begins.
-    fn read_record(&mut self) -> Option<Result<u64, (u64, String)>> {
-        self.reader.get_mut().bytes_left = ROW_BYTES_MAX;
-        let result = self.reader.read_byte_record(&mut self.record);
-        let line = self.record.position().map_or_else(|| self.reader.position().line(), ::csv::Position::line);
-        match result {
-            Ok(true) => Some(Ok(line)),
-            Ok(false) => None,
-            Err(error) => {
-                self.ended = true;
-                Some(Err((line, format!("the file cannot be read on: {error}"))))
+    /// The next row or what is wrong with it; none at the end.
+    fn next_row(&mut self) -> Option<Result<Row, String>> {
+        while let Some(read) = self.next_line() {
+            let row = read.and_then(|()| if self.header.is_none() { self.take_header().map(|()| None) } else { self.take_row() });
+            match row {
+                Ok(Some(row)) => return Some(Ok(row)),
+                Ok(None) => {}
+                Err(reason) => return Some(Err(reason)),
             }
         }
+        None
     }
 
-    fn read_header(&mut self) -> Result<HashMap<String, usize>, (u64, String)> {
-        let line = self.read_record().unwrap_or_else(|| Err((1, "the file is empty: a header row is needed".into())))?;
-        let mut columns = HashMap::new();
-        for (place, name) in self.record.iter().enumerate() {
-            let name = String::from_utf8_lossy(name).trim().to_ascii_lowercase();
+    /// Reads a line that is not blank, without its end; none at the end of the file.
+    fn next_line(&mut self) -> Option<Result<(), String>> {
+        while !self.ended {
+            self.line.clear();
+            self.line_number += 1;
+            let mut bounded = (&mut self.input).take(ROW_BYTES_MAX as u64 + 1);
+            if let Err(error) = bounded.read_until(b'\n', &mut self.line) {
+                self.ended = true;
+                return Some(Err(format!("the file cannot be read on: {error}")));
+            }
+            self.ended = self.line.is_empty();
+            if self.line.len() > ROW_BYTES_MAX && !self.line.ends_with(b"\n") {
+                // What cannot be skipped is met again by the next read.
+                let _ = self.input.skip_until(b'\n');
+                return Some(Err(format!("the row has more than {ROW_BYTES_MAX} bytes")));
+            }
+            let end = self.line.iter().rposition(|sign| !b"\r\n".contains(sign)).map_or(0, |last| last + 1);
+            self.line.truncate(end);
+            if !self.line.is_empty() {
+                return Some(Ok(()));
+            }
+        }
+        None
+    }
+
+    fn take_header(&mut self) -> Result<(), String> {
+        // Without its columns nothing of the file can be read: an error here is the last one.
+        self.ended = true;
+        let line = self.line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.line);
+        let names = line::fields(std::str::from_utf8(line).map_err(not_utf8)?)?;
+        let mut places = HashMap::new();
+        for (place, name) in names.iter().enumerate() {
+            let name = name.trim().to_ascii_lowercase();
             if !self.format.required.contains(&&*name) && !self.format.optional.contains(&&*name) {
                 self.summary.unknown_columns.push(name);
-            } else if columns.insert(name.clone(), place).is_some() {
-                return Err((line, format!("the header row has the column {name} twice")));
+            } else if places.insert(name.clone(), place).is_some() {
+                return Err(format!("the header row has the column {name} twice"));
             }
         }
-        match self.format.required.iter().find(|name| !columns.contains_key(**name)) {
-            None => Ok(columns),
-            Some(missing) => {
-                let needed = self.format.required.join(",");
-                Err((line, format!("the header row has no column {missing}; needed, separated by commas: {needed}")))
-            }
+        if let Some(missing) = self.format.required.iter().find(|name| !places.contains_key(**name)) {
+            let needed = self.format.required.join(",");
+            return Err(format!("the header row has no column {missing}; needed, separated by commas: {needed}"));
         }
+        self.header = Some(Header { places, width: names.len() });
+        self.ended = false;
+        Ok(())
     }
 
-    /// The row in `record`; none when it says the same as an earlier one.
-    fn take_row(&mut self, line: u64) -> Result<Option<Row>, String> {
-        let columns = self.columns.as_ref().expect("the header row comes first");
-        let width = columns.len() + self.summary.unknown_columns.len();
-        if self.record.len() != width {
-            let last_line = self.reader.position().line() - 1;
-            let hint = match last_line > line {
-                true => format!("; the row goes on to line {last_line}: is a quote never closed?"),
-                false => String::new(),
-            };
-            return Err(format!("{} columns, where the header row has {width}{hint}", self.record.len()));
+    /// Makes a row of the line; none when it says the same as an earlier one.
+    fn take_row(&mut self) -> Result<Option<Row>, String> {
+        let Header { places, width } = self.header.as_ref().expect("the header row comes first");
+        let fields = line::fields(std::str::from_utf8(&self.line).map_err(not_utf8)?)?;
+        if fields.len() != *width {
+            return Err(format!("{} columns, where the header row has {width}", fields.len()));
         }
-        let row = (self.format.read)(&Fields { columns, record: &self.record })?;
+        let row = (self.format.read)(&Fields { places, fields: &fields })?;
         let fingerprint = BuildHasherDefault::<DefaultHasher>::new().hash_one(&row);
         match self.seen.entry((self.format.key)(&row)) {
             Entry::Vacant(vacant) => {
-                vacant.insert((line, fingerprint));
+                vacant.insert((self.line_number, fingerprint));
                 Ok(Some(row))
             }
-            Entry::Occupied(first) if first.get().1 == fingerprint => Ok(None),
+            Entry::Occupied(first) if first.get().1 == fingerprint => {
+                self.summary.repeated += 1;
+                Ok(None)
+            }
             Entry::Occupied(first) => Err(format!("line {} says something else of the same", first.get().0)),
         }
-    }
-
-    fn refuse(&mut self, (line, reason): (u64, String)) -> RowError {
-        self.summary.broken += 1;
-        RowError { file: self.summary.file.clone(), line, reason }
     }
 }
 
@@ -154,45 +179,32 @@ impl<R: Read, Row: Hash> Iterator for Table<R, Row> {
     type Item = Result<Row, RowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.columns.is_none() && !self.ended {
-            match self.read_header() {
-                Ok(columns) => self.columns = Some(columns),
-                Err(error) => {
-                    self.ended = true;
-                    return Some(Err(self.refuse(error)));
-                }
-            }
-        }
-        while !self.ended {
-            let line = match self.read_record()? {
-                Ok(line) => line,
-                Err(error) => return Some(Err(self.refuse(error))),
-            };
-            match self.take_row(line) {
-                Ok(Some(row)) => {
-                    self.summary.rows += 1;
-                    return Some(Ok(row));
-                }
-                Ok(None) => self.summary.repeated += 1,
-                Err(reason) => return Some(Err(self.refuse((line, reason)))),
-            }
-        }
-        None
+        let row = match self.next_row() {
+            Some(row) => row,
+            None if self.header.is_some() || self.summary.broken > 0 => return None,
+            None => Err("the file is empty: a header row is needed".into()),
+        };
+        self.summary.rows += u64::from(row.is_ok());
+        self.summary.broken += u64::from(row.is_err());
+        Some(row.map_err(|reason| RowError { file: self.summary.file.clone(), line: self.line_number, reason }))
     }
+}
+
+fn not_utf8(error: Utf8Error) -> String {
+    format!("not UTF-8 after byte {} of the line", error.valid_up_to())
 }
 
 // === impl Fields ===
 
 impl Fields<'_> {
     /// The field; empty where the table has no such column.
-    pub(super) fn text(&self, column: &str) -> Result<&str, String> {
-        let bytes = self.columns.get(column).and_then(|&place| self.record.get(place)).unwrap_or_default();
-        std::str::from_utf8(bytes).map_err(|_| format!("{column}: not UTF-8"))
+    pub(super) fn text(&self, column: &str) -> &str {
+        self.places.get(column).and_then(|&place| self.fields.get(place)).map_or("", |field| field)
     }
 
     /// The field, which must not be empty.
     pub(super) fn filled(&self, column: &str) -> Result<&str, String> {
-        match self.text(column)? {
+        match self.text(column) {
             "" => Err(format!("{column}: empty")),
             text => Ok(text),
         }
@@ -209,7 +221,7 @@ impl Fields<'_> {
         column: &str,
         make: impl Fn(&'a str) -> Result<T, E>,
     ) -> Result<Option<T>, String> {
-        match self.text(column)? {
+        match self.text(column) {
             "" => Ok(None),
             _ => self.read(column, make).map(Some),
         }
@@ -232,23 +244,5 @@ impl Display for Summary {
             write!(f, "; unknown columns, not read: {:?}", self.unknown_columns)?;
         }
         Ok(())
-    }
-}
-
-/// Ends a row that grows beyond all measure. The reader's buffer reads ahead, so the limit holds to within its 8 KiB.
-struct RowLimit<R> {
-    inner: R,
-    bytes_left: usize,
-}
-
-impl<R: Read> Read for RowLimit<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.bytes_left == 0 {
-            let message = format!("a row has more than {ROW_BYTES_MAX} bytes: is a quote never closed?");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
-        let count = self.inner.read(buffer)?;
-        self.bytes_left = self.bytes_left.saturating_sub(count);
-        Ok(count)
     }
 }

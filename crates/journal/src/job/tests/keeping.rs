@@ -52,7 +52,8 @@ async fn jobs_are_counted_by_state_with_the_age_of_the_oldest_that_waits() {
         assert_eq!(stand.journal.count_jobs().await.unwrap(), JobCounts::default());
         let later = NewJob { run_at_ms: Some(stand.now_ms() + 60_000), ..NewJob::new("ok", "") };
         stand.enqueue(vec![NewJob::new("ok", ""), NewJob::new("bad", ""), NewJob::new("ok", ""), later]).await;
-        let worker = stand.runner("a", stand.writing(&["ok"]).with("bad", stand.effect().fails(1, || JobError::Dead("x".into()))));
+        let worker =
+            stand.runner("a", stand.writing(&["ok"]).with("bad", stand.effect().fails(1, || JobError::Dead("x".into()))));
         for job in worker.claim("default", 2).await.unwrap() {
             worker.run(job).await;
         }

@@ -1,6 +1,7 @@
 //! Leases: a job is run by one worker at a time, a crash frees it, and its effects happen once.
 
-use super::stand::{check, runner};
+use super::stand::{check, runner, soon};
+use crate::job::statement::change;
 use crate::{JobLimits, JobState, NewJob, Verdict};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -119,17 +120,39 @@ async fn a_heartbeat_extends_the_lease_and_stops_the_act_when_it_is_lost() {
         let slow = runner(&stand.journal, "a", stand.handlers("mail", effect), limits);
         let job = slow.claim("default", 1).await.unwrap().remove(0);
         let slow = tokio::spawn(async move { slow.run(job).await.verdict });
-        begun.recv().await.unwrap();
+        soon(begun.recv()).await.unwrap();
         stand.clock.advance_ms(LEASE_MS / 2);
         let until_ms = stand.now_ms() + LEASE_MS;
-        while stand.jobs(JobState::Running).await[0].lease_until_ms != Some(until_ms) {
-            tokio::task::yield_now().await;
-        }
+        soon(async {
+            while stand.jobs(JobState::Running).await[0].lease_until_ms != Some(until_ms) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         // Whoever runs it now, it is not this worker.
         let id = stand.jobs(JobState::Running).await[0].id;
         let sql = "UPDATE job SET leased_by = 'b' WHERE id = $1";
-        crate::job::statement::change(&stand.journal, sql, vec![id.into()]).await.unwrap();
-        assert_eq!(slow.await.unwrap(), Verdict::Abandoned);
+        change(&stand.journal, sql, vec![id.into()]).await.unwrap();
+        assert_eq!(soon(slow).await.unwrap(), Verdict::Abandoned);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_reach_the_store_stops_the_act_when_its_lease_has_ended() {
+    check(async |stand| {
+        stand.enqueue(vec![NewJob::new("mail", "")]).await;
+        let (effect, mut begun) = stand.effect().waits_for(&Arc::new(Semaphore::new(0)));
+        let limits = JobLimits { heartbeat_ms: 1, ..JobLimits::default() };
+        let cut_off = runner(&stand.journal, "a", stand.handlers("mail", effect), limits);
+        let job = cut_off.claim("default", 1).await.unwrap().remove(0);
+        let cut_off = tokio::spawn(async move { cut_off.run(job).await.verdict });
+        soon(begun.recv()).await.unwrap();
+        // From now on every statement of a heartbeat fails.
+        change(&stand.journal, "ALTER TABLE job RENAME TO unreachable", vec![]).await.unwrap();
+        assert!(!cut_off.is_finished());
+        stand.clock.advance_ms(LEASE_MS);
+        assert_eq!(soon(cut_off).await.unwrap(), Verdict::Abandoned);
     })
     .await;
 }
@@ -142,7 +165,7 @@ async fn an_act_over_its_time_limit_is_a_failed_attempt() {
         let limits = JobLimits { act_ms_max: 1, ..JobLimits::default() };
         let worker = runner(&stand.journal, "a", stand.handlers("mail", effect), limits);
         let job = worker.claim("default", 1).await.unwrap().remove(0);
-        assert_eq!(worker.run(job).await.verdict, Verdict::Retried);
+        assert_eq!(soon(worker.run(job)).await.verdict, Verdict::Retried);
         let error = stand.jobs(JobState::Ready).await.remove(0).last_error;
         assert_eq!(error.as_deref(), Some("acting ran into its time limit of 1 ms"));
     })

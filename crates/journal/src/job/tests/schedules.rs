@@ -1,6 +1,6 @@
 //! Schedules: once per tick for a whole cluster, and only the latest of those that were missed.
 
-use super::stand::{START_MS, check};
+use super::stand::{START_MS, check, soon};
 use crate::{JobLimits, JobState, Journal, Schedule, Scheduler, run_due};
 use tokio_util::sync::CancellationToken;
 
@@ -88,11 +88,14 @@ async fn a_scheduler_enqueues_for_the_queue_of_its_schedule_and_stops_when_told(
         let stop = CancellationToken::new();
         let running = tokio::spawn(scheduler.run(stop.clone()));
         stand.clock.advance_ms(24 * HOUR_MS);
-        while stand.jobs(JobState::Ready).await.is_empty() {
-            tokio::task::yield_now().await;
-        }
+        soon(async {
+            while stand.jobs(JobState::Ready).await.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         stop.cancel();
-        running.await.unwrap();
+        soon(running).await.unwrap();
         assert_eq!(stand.jobs(JobState::Ready).await[0].queue, "night");
     })
     .await;

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
 /// 2026-11-02 10:00:00 UTC, a Monday.
@@ -41,6 +42,11 @@ pub async fn check(body: impl AsyncFn(&Stand)) {
     body(&Stand::open(format!("{server}/{name}"), None).await).await;
     let drop = AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
     sqlx::raw_sql(drop).execute(&mut admin).await.unwrap();
+}
+
+/// What a worker is about to do. It is waited for, not slept for; when it does not come, the test fails instead of hanging.
+pub async fn soon<T>(happening: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), happening).await.expect("it did not happen within 30 s")
 }
 
 impl Stand {

@@ -1,6 +1,6 @@
 //! The worker's loop: woken by commits, bounded, and stopping gracefully.
 
-use super::stand::{Stand, check};
+use super::stand::{Stand, check, soon};
 use crate::job::handler::Handlers;
 use crate::{JobLimits, JobState, NewJob, Worker};
 use std::sync::Arc;
@@ -19,11 +19,14 @@ fn start(stand: &Stand, handlers: Handlers, limits: JobLimits) -> (CancellationT
     (stop.clone(), tokio::spawn(worker.run(stop)))
 }
 
-/// Waits for a state that the worker is about to write; a lost wake-up ends the test run by its time limit.
+/// Until so many jobs are in a state.
 async fn until(stand: &Stand, state: JobState, jobs: usize) {
-    while stand.jobs(state).await.len() != jobs {
-        tokio::task::yield_now().await;
-    }
+    soon(async {
+        while stand.jobs(state).await.len() != jobs {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -35,12 +38,12 @@ async fn a_worker_is_woken_at_once_by_a_commit_of_its_process() {
         // Each next one is enqueued while the worker is anywhere between its look and its wait.
         for _ in 0..50 {
             stand.enqueue(vec![NewJob::new("mail", "")]).await;
-            begun.recv().await.unwrap();
+            soon(begun.recv()).await.unwrap();
             permits.add_permits(1);
         }
         until(stand, JobState::Done, 50).await;
         stop.cancel();
-        worker.await.unwrap();
+        soon(worker).await.unwrap();
         assert_eq!(stand.effects().await.len(), 50);
     })
     .await;
@@ -56,7 +59,7 @@ async fn a_dead_job_that_is_retried_wakes_the_worker() {
         assert!(stand.journal.retry_job(stand.jobs(JobState::Dead).await[0].id).await.unwrap());
         until(stand, JobState::Done, 1).await;
         stop.cancel();
-        worker.await.unwrap();
+        soon(worker).await.unwrap();
     })
     .await;
 }
@@ -70,7 +73,7 @@ async fn a_worker_polls_for_the_jobs_of_other_processes() {
         other.enqueue(vec![NewJob::new("mail", "")]).await;
         until(stand, JobState::Done, 1).await;
         stop.cancel();
-        worker.await.unwrap();
+        soon(worker).await.unwrap();
     })
     .await;
 }
@@ -84,7 +87,7 @@ async fn a_worker_runs_no_more_jobs_at_once_than_its_limit() {
         let (stop, worker) = start(stand, stand.handlers("mail", effect), limits);
         stand.enqueue((0..5).map(|_| NewJob::new("mail", "")).collect()).await;
         for _ in 0..3 {
-            begun.recv().await.unwrap();
+            soon(begun.recv()).await.unwrap();
         }
         // A wake-up at the limit claims nothing.
         stand.enqueue(vec![NewJob::new("mail", "")]).await;
@@ -95,7 +98,7 @@ async fn a_worker_runs_no_more_jobs_at_once_than_its_limit() {
         permits.add_permits(6);
         until(stand, JobState::Done, 6).await;
         stop.cancel();
-        worker.await.unwrap();
+        soon(worker).await.unwrap();
     })
     .await;
 }
@@ -108,7 +111,7 @@ async fn a_worker_leaves_the_jobs_of_other_queues_and_of_kinds_it_does_not_know(
         let (stop, worker) = start(stand, stand.writing(&["mail"]), woken_only());
         until(stand, JobState::Done, 1).await;
         stop.cancel();
-        worker.await.unwrap();
+        soon(worker).await.unwrap();
         assert_eq!(stand.kinds(JobState::Ready).await, ["newer", "mail"]);
     })
     .await;
@@ -122,11 +125,11 @@ async fn a_stopping_worker_waits_for_its_running_jobs_and_claims_no_more() {
         let limits = JobLimits { jobs_at_once_max: 1, ..woken_only() };
         let (stop, worker) = start(stand, stand.handlers("mail", effect), limits);
         stand.enqueue(vec![NewJob::new("mail", ""), NewJob::new("mail", "")]).await;
-        begun.recv().await.unwrap();
+        soon(begun.recv()).await.unwrap();
         stop.cancel();
         assert!(!worker.is_finished());
         permits.add_permits(2);
-        worker.await.unwrap();
+        soon(worker).await.unwrap();
         assert_eq!((stand.jobs(JobState::Done).await.len(), stand.jobs(JobState::Ready).await.len()), (1, 1));
     })
     .await;
@@ -139,9 +142,9 @@ async fn what_is_not_finished_when_the_grace_ends_is_given_back_uncounted() {
         let limits = JobLimits { stop_grace_ms: 1, ..woken_only() };
         let (stop, worker) = start(stand, stand.handlers("mail", effect), limits);
         stand.enqueue(vec![NewJob::new("mail", "")]).await;
-        begun.recv().await.unwrap();
+        soon(begun.recv()).await.unwrap();
         stop.cancel();
-        worker.await.unwrap();
+        soon(worker).await.unwrap();
         let job = stand.jobs(JobState::Ready).await.remove(0);
         assert_eq!((job.attempts, job.leased_by, job.lease_until_ms), (0, None, None));
     })
@@ -157,7 +160,7 @@ async fn a_worker_sweeps_out_what_has_finished_long_ago() {
         let (stop, worker) = start(stand, stand.writing(&["mail"]), woken_only());
         until(stand, JobState::Done, 0).await;
         stop.cancel();
-        worker.await.unwrap();
+        soon(worker).await.unwrap();
     })
     .await;
 }
