@@ -56,6 +56,7 @@ pub struct StormArgs {
 }
 
 /// What all workers share.
+#[derive(Default)]
 struct Storm {
     dials: Vec<Dial>,
     begun: AtomicU64,
@@ -89,9 +90,7 @@ pub async fn run(args: StormArgs) -> Result<()> {
     let place = Place::open(place).await?;
     let pid = place.pid.context("--pid is missing: without it there is no memory to look at")?;
     let dials = (0..people.max(1)).map(|n| dial(&place, n)).collect::<Result<Vec<_>>>()?;
-    let counters = [0; 5].map(AtomicU64::new);
-    let [begun, established, half_handshakes, busy, broken] = counters;
-    let storm = Arc::new(Storm { dials, begun, established, half_handshakes, busy, broken });
+    let storm = Arc::new(Storm { dials, ..Storm::default() });
     let settle = Duration::from_secs(settle_s);
     let before = process::resident_kib(pid)?;
     let warm_up = (total as f64 * WARM_UP_SHARE) as u64;
@@ -106,28 +105,12 @@ pub async fn run(args: StormArgs) -> Result<()> {
     let after = process::resident_kib(pid)?;
     let growth_kib = i128::from(after) - i128::from(warm);
     let kept = growth_kib <= i128::from(tolerance_mib) * 1024;
-    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let mut text = String::new();
-    writeln!(text, "Machine: {}  \nCommand: `{}`\n", process::machine_line(), report::command_line())?;
-    writeln!(
-        text,
-        "- {total} connects and disconnects by {people} people, {concurrency} at once, in {:.0} s ({:.0}/s)",
-        blown.as_secs_f64(),
-        total as f64 / blown.as_secs_f64()
-    )?;
-    writeln!(
-        text,
-        "- {} established, {} dropped in the middle of the handshake, {} answered busy (repeated), {} broken",
-        count(&storm.established),
-        count(&storm.half_handshakes),
-        count(&storm.busy),
-        count(&storm.broken)
-    )?;
-    writeln!(
-        text,
-        "- resident memory: {before} KiB before, {warm} KiB after the first {warm_up}, {peak} KiB at most, {after} KiB after all"
-    )?;
     let verdict = if kept { "kept" } else { "BROKEN" };
+    let mut text = storm.text(total, people, concurrency, blown)?;
+    writeln!(
+        text,
+        "- resident memory: {before} KiB before, {warm} KiB after the first {warm_up}, {peak} KiB at most, {after} KiB at the end"
+    )?;
     writeln!(
         text,
         "- memory is where it was, within {tolerance_mib} MiB of the warm one: {verdict} ({growth_kib:+} KiB, {:+.2} bytes a connection)",
@@ -182,6 +165,27 @@ async fn blow(storm: &Arc<Storm>, until: u64, concurrency: u32, pid: u32) -> Res
 // === impl Storm ===
 
 impl Storm {
+    fn text(&self, total: u64, people: u32, concurrency: u32, blown: Duration) -> Result<String> {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut text = String::new();
+        writeln!(text, "Machine: {}  \nCommand: `{}`\n", process::machine_line(), report::command_line())?;
+        writeln!(
+            text,
+            "- {total} connects and disconnects by {people} people, {concurrency} at once, in {:.0} s ({:.0}/s)",
+            blown.as_secs_f64(),
+            total as f64 / blown.as_secs_f64()
+        )?;
+        writeln!(
+            text,
+            "- {} established, {} dropped in the middle of the handshake, {} answered busy (repeated), {} broken",
+            count(&self.established),
+            count(&self.half_handshakes),
+            count(&self.busy),
+            count(&self.broken)
+        )?;
+        Ok(text)
+    }
+
     /// One connect and disconnect; repeated while the server is busy.
     async fn connect_and_leave(&self, random: &mut StdRng) {
         let dial = &self.dials[random.random_range(0..self.dials.len())];

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The share of the population that must be connected before the traffic begins.
-const CONNECTED_SHARE: f64 = 0.95;
+const CONNECTED_SHARE: f64 = 0.92;
 /// How often the number of connections is looked at.
 const SAMPLE_PAUSE: Duration = Duration::from_millis(500);
 /// After this many looks a line is printed.

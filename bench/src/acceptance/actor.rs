@@ -109,7 +109,13 @@ impl Actor {
         let conn = self.world.recorder.connect(self.person, self.transport, self.cursor);
         let mut listener = Listener::new(Arc::clone(&self.world), conn, self.cursor);
         let ended = match Session::open(self.transport, &self.dial, self.cursor).await {
-            Ok(session) => self.sit(session, &mut listener, conn, phase).await,
+            Ok(session) => {
+                if self.transport == Transport::Poll {
+                    // A poll with a cursor has no connect answer before there is something to tell.
+                    listener.count_connected();
+                }
+                self.sit(session, &mut listener, conn, phase).await
+            }
             Err(ended) => Err(ended),
         };
         self.cursor = listener.cursor;

@@ -18,7 +18,7 @@ const ANNOUNCEMENT_BATCH_MAX: usize = 12;
 /// One announcement of this many has a long body (4 to 18 KiB), so that slow readers fill buffers.
 const LONG_ONE_IN: u32 = 25;
 /// One publish of this many is one that must be refused.
-const BAD_ONE_IN: u32 = 60;
+const BAD_ONE_IN: u32 = 25;
 /// Every second withdrawn person comes back, after at most this share of the window.
 const BACK_WITHIN_SHARE: f64 = 0.25;
 

@@ -20,6 +20,7 @@ pub struct Listener {
     /// The server's last advice when to come back.
     pub come_back: Option<Duration>,
     pub established: bool,
+    counted: bool,
 }
 
 // === impl Listener ===
@@ -27,7 +28,14 @@ pub struct Listener {
 impl Listener {
     /// For a connection that was asked for with this cursor.
     pub fn new(world: Arc<World>, conn: Conn, cursor: Option<u64>) -> Self {
-        Self { world, conn, cursor, come_back: None, established: false }
+        Self { world, conn, cursor, come_back: None, established: false, counted: false }
+    }
+
+    /// The connection counts as one of those that are there now.
+    pub fn count_connected(&mut self) {
+        if !std::mem::replace(&mut self.counted, true) {
+            self.world.connected.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn establish(&mut self, head: u64, epoch: Option<u64>) {
@@ -38,9 +46,8 @@ impl Listener {
             }
             None => self.world.epoch.load(Ordering::Relaxed),
         };
-        if !std::mem::replace(&mut self.established, true) {
-            self.world.connected.fetch_add(1, Ordering::Relaxed);
-        }
+        self.established = true;
+        self.count_connected();
         self.world.recorder.put(|at_us| Record::Established { at_us, conn: self.conn, head, epoch });
         self.cursor.get_or_insert(head);
     }
@@ -48,7 +55,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if self.established {
+        if self.counted {
             self.world.connected.fetch_sub(1, Ordering::Relaxed);
         }
     }

@@ -73,6 +73,19 @@ struct Sample {
     cpu: Duration,
 }
 
+/// What a run showed.
+struct Held {
+    people: u32,
+    seconds: u64,
+    /// When all were there, and at the end.
+    connected: [i64; 2],
+    connected_within: Duration,
+    published: u64,
+    delivered: u64,
+    /// Before, with all connected, and at the end.
+    samples: [Sample; 3],
+}
+
 /// Connects, holds, publishes, measures.
 pub async fn run(args: LoadArgs) -> Result<()> {
     let descriptors = process::lift_descriptor_limit()?;
@@ -100,42 +113,18 @@ pub async fn run(args: LoadArgs) -> Result<()> {
     let (connected, full) = (meter.connected(), sample(&place)?);
     println!("{connected} of {people} connected after {connected_within:.1?}; holding for {seconds} s");
     let delivered_before = meter.delivered();
-    let hold = Instant::now();
     let published = school::publish(&place, &meter, courses, rate, body_bytes, Duration::from_secs(seconds)).await?;
-    let held = hold.elapsed();
-    let (delivered, after, at_end) = (meter.delivered() - delivered_before, sample(&place)?, meter.connected());
+    let held = Held {
+        people,
+        seconds,
+        connected: [connected, meter.connected()],
+        connected_within,
+        published,
+        delivered: meter.delivered() - delivered_before,
+        samples: [before, full, sample(&place)?],
+    };
     stop.send_replace(true);
-    let mut text = String::new();
-    writeln!(text, "Machine: {}  \nCommand: `{}`\n", process::machine_line(), report::command_line())?;
-    writeln!(
-        text,
-        "- {connected} of {people} connected within {:.1} s; {at_end} at the end; {} ended by the server or broken",
-        connected_within.as_secs_f64(),
-        meter.ended()
-    )?;
-    let growth_kib = full.resident_kib.saturating_sub(before.resident_kib);
-    writeln!(
-        text,
-        "- server memory: {} KiB before, {} KiB connected ({:.2} KiB a connection), {} KiB after",
-        before.resident_kib,
-        full.resident_kib,
-        growth_kib as f64 / f64::from(people.max(1)),
-        after.resident_kib
-    )?;
-    writeln!(
-        text,
-        "- {published} announcements in {:.1} s, {delivered} deliveries, {:.0} deliveries/s",
-        held.as_secs_f64(),
-        delivered as f64 / held.as_secs_f64()
-    )?;
-    writeln!(text, "- from sending a publish to its arrival: {}", Quantiles::of(meter.take_latencies()))?;
-    let cpu = after.cpu.saturating_sub(full.cpu);
-    writeln!(
-        text,
-        "- server processor time while holding: {:.1} s ({:.1} µs a delivery)",
-        cpu.as_secs_f64(),
-        cpu.as_secs_f64() * 1e6 / delivered.max(1) as f64
-    )?;
+    let text = held.text(&meter)?;
     println!("{text}");
     if let Some(path) = report {
         report::write_section(&path, "Load", &format!("load:{name}"), &text)?;
@@ -184,5 +173,46 @@ async fn attend(dial: Dial, transport: Transport, meter: Arc<Meter>, mut stopped
         drop(ear);
         let share = rand::rng().random_range(0.5..1.5);
         tokio::time::sleep(pause.mul_f64(share)).await;
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    fn text(&self, meter: &Meter) -> Result<String> {
+        let Self {
+            people, seconds, connected: [connected, at_end], published, delivered, samples: [before, full, after], ..
+        } = *self;
+        let mut text = String::new();
+        writeln!(text, "Machine: {}  \nCommand: `{}`\n", process::machine_line(), report::command_line())?;
+        writeln!(
+            text,
+            "- {connected} of {people} connected within {:.1} s; {at_end} at the end; {} ended by the server or broken",
+            self.connected_within.as_secs_f64(),
+            meter.ended()
+        )?;
+        let growth_kib = full.resident_kib.saturating_sub(before.resident_kib);
+        writeln!(
+            text,
+            "- server memory: {} KiB before, {} KiB connected ({:.2} KiB a connection), {} KiB after",
+            before.resident_kib,
+            full.resident_kib,
+            growth_kib as f64 / f64::from(people.max(1)),
+            after.resident_kib
+        )?;
+        writeln!(
+            text,
+            "- {published} announcements in {seconds} s, {delivered} deliveries, {:.0} deliveries/s",
+            delivered as f64 / seconds.max(1) as f64
+        )?;
+        writeln!(text, "- from sending a publish to its arrival: {}", Quantiles::of(meter.take_latencies()))?;
+        let cpu = after.cpu.saturating_sub(full.cpu);
+        writeln!(
+            text,
+            "- server processor time while holding: {:.1} s ({:.1} µs a delivery)",
+            cpu.as_secs_f64(),
+            cpu.as_secs_f64() * 1e6 / delivered.max(1) as f64
+        )?;
+        Ok(text)
     }
 }

@@ -3,7 +3,7 @@
 mod database;
 
 use crate::{Action, Caller, Effect, Feature, Id, Method, Refusal, Registry, Site, View};
-use campanile_journal::{JournalLimits, ManualClock, Outcome};
+use campanile_journal::{Handlers, run_due, JournalLimits, ManualClock, Outcome};
 use campanile_wire::caller::{PersonCaller, ServiceCaller};
 use campanile_wire::{Event, EventId};
 use serde_json::Value;
@@ -87,6 +87,15 @@ impl Bench {
         let view = *self.site.registry.view(name).expect("the view is declared");
         let mut reader = self.site.journal.reader().await.expect("a reader");
         (view.build)(&mut reader).await.expect("the view builds")
+    }
+
+    /// Runs every job that is due, inline, until none is; answers how many attempts there were.
+    ///
+    /// # Panics
+    /// When the store fails, or a due job is of no declared kind.
+    pub async fn run_due_jobs(&self) -> usize {
+        let handlers = self.site.registry.jobs().fold(Handlers::default(), |all, job| all.with_shared(job.kind, (job.handler)()));
+        run_due(&self.site.journal, &handlers).await.expect("the jobs run").len()
     }
 
     /// The events since the last look, each as `type channel data`, and then ` +person channel` for each grant and ` -person channel`

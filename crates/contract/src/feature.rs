@@ -2,6 +2,7 @@
 
 use crate::command::CommandType;
 use crate::event_type::{ChannelKind, EventType};
+use crate::job::JobType;
 use crate::route::Route;
 use crate::view::ViewType;
 use campanile_journal::Migration;
@@ -23,4 +24,6 @@ pub struct Feature {
     pub routes: &'static [Route],
     /// Its views.
     pub views: &'static [ViewType],
+    /// Its jobs.
+    pub jobs: &'static [JobType],
 }

@@ -16,8 +16,7 @@ pub(crate) fn from_fields<T: DeserializeOwned>(fields: serde_json::Value) -> Res
 /// The data of an event, which must be one JSON value and nothing after it.
 pub(crate) fn from_text<T: DeserializeOwned>(json: &str) -> Result<T, String> {
     let mut reader = serde_json::Deserializer::from_str(json);
-    let value =
-        serde_path_to_error::deserialize(&mut reader).map_err(|error| sentence(error.path(), error.inner()))?;
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| sentence(error.path(), error.inner()))?;
     reader.end().map_err(|error| error.to_string())?;
     Ok(value)
 }

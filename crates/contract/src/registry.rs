@@ -3,6 +3,7 @@
 use crate::command::CommandType;
 use crate::event_type::{ChannelKind, EventType, History};
 use crate::feature::Feature;
+use crate::job::JobType;
 use crate::route::Route;
 use crate::view::ViewType;
 use campanile_journal::Migration;
@@ -22,6 +23,7 @@ pub struct Registry {
     channel_kinds: BTreeMap<&'static str, ChannelKind>,
     commands: BTreeMap<&'static str, CommandType>,
     views: BTreeMap<&'static str, ViewType>,
+    jobs: BTreeMap<&'static str, JobType>,
     routes: Vec<Route>,
     migrations: Vec<Migration>,
 }
@@ -40,6 +42,7 @@ impl Registry {
             channel_kinds: OWN_KINDS.iter().map(|kind| (kind.name, kind.clone())).collect(),
             commands: BTreeMap::new(),
             views: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             routes: Vec::new(),
             migrations: Vec::new(),
         };
@@ -70,6 +73,9 @@ impl Registry {
         }
         for view in feature.views {
             once(self.views.insert(view.name, *view).is_some(), view.name);
+        }
+        for job in feature.jobs {
+            once(self.jobs.insert(job.kind, *job).is_some(), job.kind);
         }
         self.routes.extend_from_slice(feature.routes);
         self.migrations.extend_from_slice(feature.migrations);
@@ -133,6 +139,11 @@ impl Registry {
     /// Every view, by name.
     pub fn views(&self) -> impl Iterator<Item = &ViewType> {
         self.views.values()
+    }
+
+    /// Every job, by kind.
+    pub fn jobs(&self) -> impl Iterator<Item = &JobType> {
+        self.jobs.values()
     }
 
     /// Every REST route of the features.

@@ -1,7 +1,9 @@
 //! Rules of publishing and of the registry.
 
 use crate::bench::{person, service};
-use crate::{Class, DataCheck, ErrorCode, EventType, Line, Percent, PublishBody, Registry, Retention, Subject, Text, Timestamp};
+use crate::{
+    Class, DataCheck, ErrorCode, EventType, Line, Percent, PublishBody, Registry, Retention, Subject, Text, Timestamp,
+};
 
 fn registry() -> Registry {
     let note = EventType {

@@ -68,7 +68,8 @@ async fn an_id_is_the_same_one_everywhere_or_refused() {
         let admin = service(&["roster"]);
         for course in strings.chunks(600) {
             let (fine, broken): (Vec<_>, Vec<_>) = course.iter().partition(|text| Id::new(text).is_ok());
-            let courses: Vec<Value> = fine.iter().map(|id| json!({"course_id": id, "title": id.chars().take(200).collect::<String>()})).collect();
+            let courses: Vec<Value> =
+                fine.iter().map(|id| json!({"course_id": id, "title": id.chars().take(200).collect::<String>()})).collect();
             bench.run(&admin, "import_roster", json!({ "courses": courses })).await.unwrap();
             for id in broken {
                 let refusal = bench.run(&admin, "save_course", json!({"course_id": id, "title": "A"})).await.unwrap_err();

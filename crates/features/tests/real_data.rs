@@ -40,7 +40,8 @@ async fn every_course_student_and_registration_is_imported() {
 
     let bench = Bench::new(ALL).await;
     let mut imports = vec![ImportRoster { courses, ..ImportRoster::default() }];
-    imports.extend(people.chunks(IMPORT_ROWS_MAX).map(|rows| ImportRoster { people: rows.to_vec(), ..ImportRoster::default() }));
+    imports
+        .extend(people.chunks(IMPORT_ROWS_MAX).map(|rows| ImportRoster { people: rows.to_vec(), ..ImportRoster::default() }));
     let of = |rows: &[_]| ImportRoster { registrations: rows.to_vec(), ..ImportRoster::default() };
     imports.extend(registrations.chunks(IMPORT_ROWS_MAX).map(of));
     for import in &imports {

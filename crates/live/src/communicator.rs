@@ -74,15 +74,12 @@ impl Communicator {
         node.reached(node.site.journal.head().await?.id).await;
         loop {
             let mut out = Vec::new();
-            if self.dialogue.session.is_reading() {
-                self.dialogue.session.take(&mut out).await;
-            } else {
-                self.dialogue.session.take_now(&mut out);
-            }
-            if out.is_empty() && !self.dialogue.session.is_reading() {
+            self.dialogue.session.take_history(&mut out).await;
+            let is_over = out.is_empty() || out.iter().any(|outgoing| matches!(outgoing, Outgoing::End(_)));
+            self.keep(out);
+            if is_over {
                 return Ok(self.received.drain(..).collect());
             }
-            self.keep(out);
         }
     }
 

@@ -115,7 +115,7 @@ impl Dialogue {
         }
         let channels = &selection.channels;
         let frame = if reads { ServerFrame::Subscribed { channels } } else { ServerFrame::Unsubscribed { channels } };
-        session.mailbox.push_frame(frame.to_json());
+        session.mailbox.push_answer(frame.to_json(), &session.node.limits);
         Ok(())
     }
 
@@ -136,11 +136,11 @@ impl Dialogue {
         if !core.hub.may_see(self.session.key, &core.members, &channel) {
             return Err(Refusal::new(ErrorCode::Forbidden, format!("{name} of {channel} is not yours to read")));
         }
-        if self.session.views.len() >= node.limits.views_per_connection_max {
-            let most = node.limits.views_per_connection_max;
-            return Err(Refusal::new(ErrorCode::RateLimited, format!("at most {most} views on a connection")));
-        }
         if !self.session.views.contains(&at) {
+            let most = node.limits.views_per_connection_max;
+            if self.session.views.len() >= most {
+                return Err(Refusal::new(ErrorCode::RateLimited, format!("at most {most} views on a connection")));
+            }
             self.session.views.push(at);
         }
         core.views.subscribe(view.name, key, self.session.key, Arc::clone(&self.session.mailbox), core.position);
@@ -174,14 +174,14 @@ impl Dialogue {
                 Err(campanile_journal::UnitError::Refused(refusal)) => reply_no(&reference, refusal),
                 Err(campanile_journal::UnitError::Store(error)) => reply_no(&reference, &error.code().into()),
             };
-            mailbox.push_frame(frame);
+            mailbox.push_answer(frame, &node.limits);
             in_flight.fetch_sub(1, Ordering::SeqCst);
         });
         Ok(())
     }
 
     fn reply_refused(&self, reference: &Value, refusal: &Refusal) -> Result<(), Refusal> {
-        self.session.mailbox.push_frame(reply_no(reference, refusal));
+        self.session.mailbox.push_answer(reply_no(reference, refusal), &self.session.node.limits);
         Ok(())
     }
 
@@ -202,7 +202,7 @@ impl Dialogue {
     }
 
     fn say(&self, frame: &ServerFrame<'_>) {
-        self.session.mailbox.push_frame(frame.to_json());
+        self.session.mailbox.push_answer(frame.to_json(), &self.session.node.limits);
     }
 
     fn error(&self, refusal: &Refusal) {
@@ -218,11 +218,14 @@ pub(crate) fn read_frame(text: &str) -> Result<ClientFrame, Refusal> {
         kind: Option<std::borrow::Cow<'a, str>>,
     }
     const KNOWN: [&str; 8] = ["auth", "refresh", "ping", "replay_request", "subscribe", "unsubscribe", "command", "signal"];
+    let no_frame = || Refusal::new(ErrorCode::MalformedJson, "a frame is an object with a type");
+    // A list with the fields in their order would read as well.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(no_frame());
+    }
     let malformed = |error: serde_json::Error| Refusal::new(ErrorCode::MalformedJson, error.to_string());
     let typed: Typed<'_> = serde_json::from_str(text).map_err(malformed)?;
-    let Some(kind) = typed.kind else {
-        return Err(Refusal::new(ErrorCode::MalformedJson, "a frame is an object with a type"));
-    };
+    let kind = typed.kind.ok_or_else(no_frame)?;
     if !KNOWN.contains(&&*kind) {
         let kind: String = kind.chars().take(64).collect();
         return Err(Refusal::new(ErrorCode::UnknownFrame, format!("{kind:?} is none of {}", KNOWN.join(", "))));

@@ -51,7 +51,7 @@ fn apply_in_order(node: &Node, events: &[Event]) -> bool {
     true
 }
 
-/// Reads everything after the position. Ids are dense within an epoch, so what is read continues it.
+/// Reads everything after the position. Ids are dense within an epoch; where some are missing they were pruned before they were read.
 async fn read_on(node: &Node) -> Result<(), JournalError> {
     loop {
         let page = node.site.journal.read(node.position(), EventId::MAX >> 1, READ_EVENTS_MAX).await?;
@@ -102,7 +102,8 @@ pub(crate) async fn warm_tail(
             tail.push(Arc::new(Delivery::new(event)));
         }
     }
-    // Asked after reading: a cursor below it must go to the store, which tells the gap that pruning left.
-    tail.forget_through(journal.pruned_through_max().await?);
+    // Asked after reading: a cursor below it must go to the store, which tells the gap that pruning left. What was pruned beyond
+    // `upto` meanwhile is a hole that the follower will meet.
+    tail.forget_through(journal.pruned_through_max().await?.min(upto));
     Ok(tail)
 }

@@ -97,19 +97,47 @@ impl Hub {
         channels
     }
 
-    /// Follows a change of membership: O(1) for each session of the person.
-    pub(crate) fn follow(&mut self, person: &str, change: &Change) {
+    /// Follows a change of membership, which `members` knows already: O(1) for each session of the person.
+    pub(crate) fn follow(&mut self, person: &str, change: &Change, members: &Members) {
         let keys = self.people.get(person).cloned().unwrap_or_default();
         for key in keys {
             let entry = &self.sessions[&key];
             match change {
-                Change::Granted(channel) if entry.selection.reads(channel) => {
-                    let mailbox = Arc::clone(&entry.mailbox);
-                    self.channels.entry(channel.clone()).or_default().insert(key, mailbox);
+                Change::Granted(channel) => {
+                    if entry.selection.reads(channel) {
+                        let mailbox = Arc::clone(&entry.mailbox);
+                        self.channels.entry(channel.clone()).or_default().insert(key, mailbox);
+                    }
+                    self.roster_wins(key, channel.kind(), members);
                 }
                 Change::Revoked(channel) if !entry.own.contains(channel) => self.drop_from(channel, key),
-                Change::Granted(_) | Change::Revoked(_) => {}
+                Change::Revoked(_) => {}
             }
+        }
+    }
+
+    /// A role or cadet of the roster takes the place of the token's.
+    fn roster_wins(&mut self, key: SessionKey, kind: &str, members: &Members) {
+        let own = &self.sessions[&key].own;
+        let is_displaced = |channel: &Channel| channel.kind() == kind && kind != "user";
+        if own.iter().any(is_displaced) {
+            let own = own.iter().filter(|channel| !is_displaced(channel)).cloned().collect();
+            self.set_own(key, own, members);
+        }
+    }
+
+    /// Changes what the credential itself gives.
+    pub(crate) fn set_own(&mut self, key: SessionKey, own: Vec<Channel>, members: &Members) {
+        let Some(entry) = self.sessions.get_mut(&key) else { return };
+        let before = Self::readable(entry, members);
+        entry.own = own;
+        let after = Self::readable(entry, members);
+        let mailbox = Arc::clone(&entry.mailbox);
+        for channel in before.iter().filter(|channel| !after.contains(channel)) {
+            self.drop_from(channel, key);
+        }
+        for channel in after {
+            self.channels.entry(channel).or_default().insert(key, Arc::clone(&mailbox));
         }
     }
 
@@ -132,6 +160,20 @@ impl Hub {
     pub(crate) fn due(&self, key: SessionKey, members: &Members, channel: &Channel, id: EventId) -> bool {
         let Some(entry) = self.sessions.get(&key) else { return false };
         entry.selection.reads(channel) && (entry.own.contains(channel) || members.due(&entry.person, channel, id))
+    }
+
+    /// Whether something that was due to the session may have been pruned between `after` and `through` in the channel.
+    pub(crate) fn may_miss(
+        &self,
+        key: SessionKey,
+        members: &Members,
+        channel: &Channel,
+        after: EventId,
+        through: EventId,
+    ) -> bool {
+        let Some(entry) = self.sessions.get(&key) else { return false };
+        entry.selection.reads(channel)
+            && (entry.own.contains(channel) || members.any_due(&entry.person, channel, after, through))
     }
 
     /// Whether the session may see the channel at all.
@@ -173,6 +215,11 @@ impl Hub {
 
     pub(crate) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
         self.sessions.values().map(|entry| Arc::clone(&entry.mailbox)).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty_everywhere(&self) -> bool {
+        self.sessions.is_empty() && self.channels.is_empty() && self.people.is_empty() && self.addresses.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {

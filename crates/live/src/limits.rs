@@ -11,12 +11,18 @@ pub struct LiveLimits {
     pub connections_per_address_max: usize,
     /// Connections admitted a second, with a burst of as many.
     pub connects_per_second_max: u32,
+    /// Polls admitted a second, with a burst of as many.
+    pub polls_per_second_max: u32,
     /// Events of one connection waiting in memory; beyond it the connection reads the log.
     pub mailbox_events_max: usize,
     /// Bytes of events of one connection waiting in memory; beyond it the connection reads the log.
     pub mailbox_bytes_max: usize,
     /// Signals of one connection waiting; the oldest is dropped.
     pub mailbox_signals_max: usize,
+    /// Bytes of signals of one connection waiting; the oldest is dropped.
+    pub mailbox_signal_bytes_max: usize,
+    /// Bytes of answers of one connection waiting before one more; a client that asks on and does not read is closed.
+    pub mailbox_answer_bytes_max: usize,
     /// Life of a signal.
     pub signal_ms_max: i64,
     /// Recent events kept in memory for returning clients.
@@ -25,6 +31,8 @@ pub struct LiveLimits {
     pub tail_bytes_max: usize,
     /// Events that a session reads from the log at once.
     pub page_events_max: usize,
+    /// Events in memory that a session looks through at once, while others wait.
+    pub tail_look_events_max: usize,
     /// How often the log is looked at when nothing wakes the follower (promise 8: below 2 s).
     pub log_poll_ms: u64,
     /// How often a changed view is sent at most.
@@ -65,13 +73,17 @@ impl Default for LiveLimits {
             connections_per_user_max: 50,
             connections_per_address_max: 20_000,
             connects_per_second_max: 500,
+            polls_per_second_max: 5_000,
             mailbox_events_max: 256,
             mailbox_bytes_max: 64 * 1024,
             mailbox_signals_max: 1_500,
+            mailbox_signal_bytes_max: 256 * 1024,
+            mailbox_answer_bytes_max: 256 * 1024,
             signal_ms_max: 10_000,
             tail_events_max: 65_536,
             tail_bytes_max: 32 * 1024 * 1024,
             page_events_max: 256,
+            tail_look_events_max: 4_096,
             log_poll_ms: 500,
             view_interval_ms: 250,
             views_per_connection_max: 32,

@@ -1,12 +1,12 @@
 //! What waits in memory for one connection, bounded in events and bytes.
 //!
-//! Invariant: a full mailbox loses nothing. It is emptied and marked, and its session reads the log until it has caught up.
+//! Invariant: a full mailbox loses no event. It is emptied and marked, and its session reads the log until it has caught up.
 
 use crate::delivery::Delivery;
 use crate::limits::LiveLimits;
 use crate::session::Ending;
 use bytes::Bytes;
-use campanile_wire::EventId;
+use campanile_wire::{CloseReason, EventId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,14 +22,16 @@ pub(crate) struct Mailbox {
 
 #[derive(Default)]
 pub(crate) struct Inside {
-    pub(crate) events: VecDeque<Arc<Delivery>>,
-    bytes: usize,
+    events: VecDeque<Arc<Delivery>>,
+    event_bytes: usize,
     /// Events were dropped from memory: the session must read the log.
     pub(crate) behind: bool,
     /// Small frames that are not events: replies to commands.
-    pub(crate) frames: VecDeque<String>,
+    answers: VecDeque<String>,
+    answer_bytes: usize,
     /// Expiry in unix milliseconds, and the frame's JSON.
-    pub(crate) signals: VecDeque<(i64, Bytes)>,
+    signals: VecDeque<(i64, Bytes)>,
+    signal_bytes: usize,
     /// The newest picture by view and key.
     pub(crate) views: BTreeMap<(String, String), Arc<str>>,
     pub(crate) ending: Option<Ending>,
@@ -49,9 +51,9 @@ impl Mailbox {
         if inside.behind {
             return;
         }
-        inside.bytes += delivery.event.bytes();
+        inside.event_bytes += delivery.event.bytes();
         inside.events.push_back(Arc::clone(delivery));
-        if inside.events.len() > limits.mailbox_events_max || inside.bytes > limits.mailbox_bytes_max {
+        if inside.events.len() > limits.mailbox_events_max || inside.event_bytes > limits.mailbox_bytes_max {
             inside.clear_events();
             inside.behind = true;
         }
@@ -59,12 +61,23 @@ impl Mailbox {
         self.wake.notify_one();
     }
 
+    /// Sends the session to the log.
+    pub(crate) fn fall_behind(&self) {
+        let mut inside = self.lock();
+        inside.clear_events();
+        inside.behind = true;
+        drop(inside);
+        self.wake.notify_one();
+    }
+
     pub(crate) fn push_signal(&self, expires_at_ms: i64, json: Bytes, limits: &LiveLimits) {
         let mut inside = self.lock();
-        if inside.signals.len() >= limits.mailbox_signals_max {
-            inside.signals.pop_front();
-        }
+        inside.signal_bytes += json.len();
         inside.signals.push_back((expires_at_ms, json));
+        while inside.signals.len() > limits.mailbox_signals_max || inside.signal_bytes > limits.mailbox_signal_bytes_max {
+            let Some((_, oldest)) = inside.signals.pop_front() else { break };
+            inside.signal_bytes -= oldest.len();
+        }
         drop(inside);
         self.wake.notify_one();
     }
@@ -74,8 +87,19 @@ impl Mailbox {
         self.wake.notify_one();
     }
 
-    pub(crate) fn push_frame(&self, json: String) {
-        self.lock().frames.push_back(json);
+    /// An answer to what the client said. One that goes on asking and does not read is closed.
+    pub(crate) fn push_answer(&self, json: String, limits: &LiveLimits) {
+        let mut inside = self.lock();
+        if inside.ending.is_some() {
+            return;
+        }
+        if inside.answer_bytes > limits.mailbox_answer_bytes_max {
+            inside.ending = Some(Ending::now(CloseReason::StoppedReading));
+        } else {
+            inside.answer_bytes += json.len();
+            inside.answers.push_back(json);
+        }
+        drop(inside);
         self.wake.notify_one();
     }
 
@@ -83,6 +107,22 @@ impl Mailbox {
     pub(crate) fn end(&self, ending: Ending) {
         self.lock().ending.get_or_insert(ending);
         self.wake.notify_one();
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.lock().ending.is_some()
+    }
+
+    /// Waits for the ending, for a connection that cannot take anything else just now.
+    pub(crate) async fn ended(&self) -> Ending {
+        loop {
+            let mut woken = std::pin::pin!(self.wake.notified());
+            woken.as_mut().enable();
+            if let Some(ending) = self.lock().ending {
+                return ending;
+            }
+            woken.await;
+        }
     }
 
     pub(crate) fn set_half_dead(&self, half_dead: bool) {
@@ -94,21 +134,51 @@ impl Mailbox {
     }
 }
 
+/// What is emptied gives its memory back: most connections are idle most of the time.
 impl Inside {
-    /// Forgets the waiting events and gives their memory back.
+    /// Forgets the waiting events.
     pub(crate) fn clear_events(&mut self) {
         self.events = VecDeque::new();
-        self.bytes = 0;
+        self.event_bytes = 0;
     }
 
     /// The next event after `cursor`.
     pub(crate) fn pop_event(&mut self, cursor: EventId) -> Option<Arc<Delivery>> {
         while let Some(delivery) = self.events.pop_front() {
-            self.bytes -= delivery.event.bytes();
+            self.event_bytes -= delivery.event.bytes();
             if delivery.event.id > cursor {
                 return Some(delivery);
             }
         }
+        self.clear_events();
         None
+    }
+
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    pub(crate) fn take_answers(&mut self) -> VecDeque<String> {
+        self.answer_bytes = 0;
+        std::mem::take(&mut self.answers)
+    }
+
+    /// The signals that are still alive.
+    pub(crate) fn take_signals(&mut self, now_ms: i64) -> impl Iterator<Item = Bytes> + use<> {
+        self.signal_bytes = 0;
+        let signals = std::mem::take(&mut self.signals).into_iter();
+        signals.filter(move |(expires_at_ms, _)| *expires_at_ms > now_ms).map(|(_, json)| json)
+    }
+
+    /// Entries for which memory is held.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.events.capacity() + self.answers.capacity() + self.signals.capacity()
+    }
+
+    /// What waits, as (events, bytes of events, signals, bytes of signals, bytes of answers).
+    #[cfg(test)]
+    pub(crate) fn load(&self) -> (usize, usize, usize, usize, usize) {
+        (self.events.len(), self.event_bytes, self.signals.len(), self.signal_bytes, self.answer_bytes)
     }
 }

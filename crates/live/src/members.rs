@@ -98,6 +98,23 @@ impl Members {
         }
     }
 
+    /// Whether any id above `after` up to `through` could be due to `person` now.
+    pub(crate) fn any_due(&self, person: &str, channel: &Channel, after: EventId, through: EventId) -> bool {
+        let Some(held) = self.people.get(person).and_then(|channels| channels.get(channel)) else { return false };
+        let Some(granted_id) = held.granted_id else { return false };
+        if self.registry.history(channel.kind()) == History::SinceGrant {
+            return through > after.max(granted_id);
+        }
+        // The intervals are in order and apart: walk to the first id that lies in none.
+        let mut barred_to = after;
+        for (from, to) in &held.barred {
+            if *from <= barred_to {
+                barred_to = barred_to.max(*to);
+            }
+        }
+        through > barred_to
+    }
+
     /// Whether the person is a member of the channel now.
     pub(crate) fn is_member(&self, person: &str, channel: &Channel) -> bool {
         let held = self.people.get(person).and_then(|channels| channels.get(channel));

@@ -40,6 +40,7 @@ pub struct Node {
     epoch_floor: AtomicU64,
     started: Instant,
     admission: Mutex<Bucket>,
+    poll_admission: Mutex<Bucket>,
     draining: AtomicBool,
     pub(crate) stop: CancellationToken,
 }
@@ -120,6 +121,7 @@ impl Node {
             epoch_floor: head.epoch_floor.into(),
             started: Instant::now(),
             admission: Mutex::default(),
+            poll_admission: Mutex::default(),
             draining: AtomicBool::new(false),
             stop: CancellationToken::new(),
         });
@@ -137,8 +139,13 @@ impl Node {
     pub(crate) fn apply(&self, event: Event) {
         let mut core = self.core();
         let core = &mut *core;
+        if event.id != core.position + 1 {
+            // What lies between was pruned before this node read it: the store tells each session whether it missed something.
+            core.tail.forget_through(event.id - 1);
+            core.hub.mailboxes().iter().for_each(|mailbox| mailbox.fall_behind());
+        }
         for (person, change) in core.members.apply(&event) {
-            core.hub.follow(&person, &change);
+            core.hub.follow(&person, &change, &core.members);
         }
         core.views.apply(&event);
         let delivery = Arc::new(Delivery::new(event));
@@ -220,17 +227,22 @@ impl Node {
     }
 
     fn admit(&self, connect: &mut Connect) -> Result<(SessionKey, Arc<Mailbox>, EventId), Refused> {
-        if self.draining.load(Ordering::Relaxed) {
-            return Err(self.come_back(CloseReason::ServerDraining, ErrorCode::ServerDraining, 0));
-        }
         if connect.caller.expires_at_ms <= self.now_ms() {
             return Err(Refused::of(CloseReason::ExpiredToken, ErrorCode::ExpiredToken));
         }
         let now_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let rate = self.limits.connects_per_second_max;
-        let admitted = self.admission.lock().expect("nothing panics while it admits").take(now_us, rate, rate);
+        // Polls come back after every answer, which is no storm; they have a bucket of their own.
+        let (bucket, rate) = match connect.transport {
+            Transport::Poll => (&self.poll_admission, self.limits.polls_per_second_max),
+            Transport::Ws | Transport::Sse => (&self.admission, self.limits.connects_per_second_max),
+        };
+        let admitted = bucket.lock().expect("nothing panics while it admits").take(now_us, rate, rate);
         admitted.map_err(|wait_ms| self.come_back(CloseReason::ServerBusy, ErrorCode::ServerBusy, wait_ms))?;
         let mut core = self.core();
+        // Asked under the lock, under which the drain collects whom it tells.
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(self.come_back(CloseReason::ServerDraining, ErrorCode::ServerDraining, 0));
+        }
         self.make_room(&core.hub, connect)?;
         let person = connect.caller.id.as_str().to_owned();
         let own = self.own_channels(&core.members, &connect.caller);
@@ -260,7 +272,8 @@ impl Node {
         let full = || self.come_back(CloseReason::TooManyConnections, ErrorCode::TooManyConnections, 1_000);
         let person = connect.caller.id.as_str();
         let (mut count, mut half_dead, mut replaced) = (0, None, false);
-        for (_, client, mailbox) in hub.of_person(person) {
+        // Those that are ending already have given their place away.
+        for (_, client, mailbox) in hub.of_person(person).filter(|(_, _, mailbox)| !mailbox.is_ending()) {
             count += 1;
             if client.is_some() && client == connect.client.as_deref() {
                 mailbox.end(Ending::now(CloseReason::Replaced));
@@ -279,7 +292,7 @@ impl Node {
     }
 
     /// What the credential itself gives: the person's own channel, and the token's role and cadet when the roster knows neither.
-    fn own_channels(&self, members: &Members, caller: &PersonCaller) -> Vec<Channel> {
+    pub(crate) fn own_channels(&self, members: &Members, caller: &PersonCaller) -> Vec<Channel> {
         let mut own = vec![Channel::user(&caller.id)];
         let held = members.channels(caller.id.as_str());
         let unknown = |kind: &str| !held.iter().any(|channel| channel.kind() == kind);

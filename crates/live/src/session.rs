@@ -180,15 +180,28 @@ impl Session {
             let mut woken = std::pin::pin!(mailbox.wake.notified());
             // Registered before looking: what arrives in between wakes us.
             woken.as_mut().enable();
-            self.take_now(out);
+            self.take_history(out).await;
             if !out.is_empty() {
                 return;
             }
-            if !self.reading {
-                woken.await;
+            woken.await;
+        }
+    }
+
+    /// As [`Session::take`], but comes back with nothing when nothing is due and no more history waits to be read.
+    pub async fn take_history(&mut self, out: &mut Vec<Outgoing>) {
+        loop {
+            self.take_now(out);
+            if !out.is_empty() || !self.reading {
+                return;
+            }
+            if self.is_in_tail() {
+                // Others want the node too: a long look through memory is taken in parts.
+                tokio::task::yield_now().await;
                 continue;
             }
-            if let Err(error) = self.read_store(out).await {
+            // Boxed: an idle connection's task need not be as large as a read.
+            if let Err(error) = Box::pin(self.read_store(out)).await {
                 tracing::warn!(error = %error, "history cannot be read; the session waits for the store");
                 self.node.metrics.count(|metrics| &metrics.store_errors);
                 tokio::time::sleep(STORE_RETRY).await;
@@ -199,9 +212,13 @@ impl Session {
         }
     }
 
+    fn is_in_tail(&self) -> bool {
+        self.node.core().tail.after(self.cursor).is_some()
+    }
+
     /// Takes what is there without waiting and without touching the store.
     pub fn take_now(&mut self, out: &mut Vec<Outgoing>) {
-        out.extend(self.first.drain(..).map(Outgoing::Frame));
+        out.extend(std::mem::take(&mut self.first).into_iter().map(Outgoing::Frame));
         if self.reading {
             self.read_tail(out);
         }
@@ -209,7 +226,7 @@ impl Session {
         let position = self.node.position();
         let now_ms = self.node.now_ms();
         let mut inside = self.mailbox.lock();
-        out.extend(inside.frames.drain(..).map(Outgoing::Frame));
+        out.extend(inside.take_answers().into_iter().map(Outgoing::Frame));
         if !self.reading {
             let page = self.node.limits.page_events_max;
             while out.len() < page {
@@ -224,15 +241,12 @@ impl Session {
                 self.node.metrics.count(|metrics| &metrics.fell_behind);
                 // Wakes the next look, which reads.
                 self.mailbox.wake.notify_one();
-            } else if inside.events.is_empty() {
+            } else if !inside.has_events() {
                 self.cursor = self.cursor.max(position);
             }
         }
-        while let Some((expires_at_ms, json)) = inside.signals.pop_front() {
-            if expires_at_ms > now_ms {
-                out.push(Outgoing::Frame(String::from_utf8_lossy(&json).into_owned()));
-            }
-        }
+        let signals = inside.take_signals(now_ms);
+        out.extend(signals.map(|json| Outgoing::Frame(String::from_utf8_lossy(&json).into_owned())));
         out.extend(std::mem::take(&mut inside.views).into_values().map(|json| Outgoing::Frame(json.to_string())));
         if let Some(ending) = inside.ending {
             out.push(Outgoing::End(ending));
@@ -245,8 +259,8 @@ impl Session {
         let core = node.core();
         let Some(events) = core.tail.after(self.cursor) else { return };
         node.metrics.count(|metrics| &metrics.pages_from_tail);
-        for delivery in events {
-            if out.len() >= node.limits.page_events_max {
+        for (looked_at, delivery) in events.enumerate() {
+            if out.len() >= node.limits.page_events_max || looked_at >= node.limits.tail_look_events_max {
                 return;
             }
             self.cursor = delivery.event.id;
@@ -275,10 +289,12 @@ impl Session {
         node.metrics.count(|metrics| &metrics.pages_from_store);
         // Judged by membership as it is after the read, which is never behind the page.
         let core = node.core();
-        let readable = |channel: &str, id| {
-            Channel::parse(channel).is_ok_and(|channel| core.hub.due(self.key, &core.members, &channel, id))
+        let may_miss = |channel: &str, through| {
+            Channel::parse(channel)
+                .is_ok_and(|channel| core.hub.may_miss(self.key, &core.members, &channel, self.cursor, through))
         };
-        let pruned_to = pruned.iter().filter(|(channel, id)| readable(channel, *id)).map(|(_, id)| *id).max().unwrap_or(0);
+        let missed = pruned.iter().filter(|(channel, through)| may_miss(channel, *through));
+        let pruned_to = missed.map(|(_, through)| *through).max().unwrap_or(0);
         if pruned_to > self.gap_told_to.max(self.cursor) {
             self.gap_told_to = pruned_to;
             if let Some(replay) = &mut self.replay {
@@ -325,6 +341,10 @@ impl Session {
         if caller.id != self.caller.id {
             return Err(ErrorCode::CredentialConflict);
         }
+        let mut core = self.node.core();
+        let core = &mut *core;
+        let own = self.node.own_channels(&core.members, &caller);
+        core.hub.set_own(self.key, own, &core.members);
         self.caller = caller;
         Ok(())
     }

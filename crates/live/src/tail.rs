@@ -44,7 +44,7 @@ impl Tail {
         if cursor < self.after {
             return None;
         }
-        // Ids are dense within an epoch, and the tail never spans two; a search costs little and assumes nothing.
+        // Ids are dense within an epoch, and the tail has no holes; a search costs little and assumes nothing.
         let start = self.events.partition_point(|delivery| delivery.event.id <= cursor);
         Some(self.events.range(start..))
     }

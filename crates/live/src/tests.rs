@@ -1,1 +1,17 @@
-//! Rules of delivery.
+//! The rules of delivery, driven step by step on a real journal, without sockets or sleeps.
+
+mod admitting;
+mod asking;
+mod following;
+mod interleavings;
+mod listening;
+mod model;
+mod polling;
+mod reading_frames;
+mod returning;
+mod school;
+mod signalling;
+mod slow_readers;
+mod threads;
+mod viewing;
+mod withdrawing;

@@ -3,13 +3,16 @@
 use crate::auth::{AllowedOrigins, SecretRule, Source};
 use crate::config::{Config, Reject};
 use crate::gate::{Gate, Rates};
+use crate::http::documents::Documents;
 use crate::identity::{Identity, TokenPort};
+use crate::maintenance;
 use anyhow::{Context, Result};
 use campanile_contract::{Registry, Site};
 use campanile_journal::SystemClock;
 use campanile_live::Node;
 use std::sync::Arc;
-use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Everything that a request can need.
 pub struct App {
@@ -20,12 +23,10 @@ pub struct App {
     pub(crate) identity: Arc<Identity>,
     pub(crate) origins: AllowedOrigins,
     pub(crate) gate: Gate,
+    pub(crate) documents: Documents,
     pub(crate) config: Config,
     pub(crate) dev: bool,
 }
-
-/// How often what is no longer kept is removed.
-const MAINTENANCE: Duration = Duration::from_secs(600);
 
 impl App {
     /// Opens the store, loads the state and starts following the log.
@@ -44,9 +45,16 @@ impl App {
             anonymous_per_hour: config.limits.rest_per_hour_anonymous,
             signed_in_per_hour: config.limits.rest_per_hour_signed_in,
         };
-        let app = Arc::new(Self { site, node, identity, origins, gate: Gate::new(rates), config, dev });
-        tokio::spawn(maintain(app.site.clone()));
-        Ok(app)
+        let (gate, documents) = (Gate::new(rates), Documents::of(&site.registry, config.listen));
+        Ok(Arc::new(Self { site, node, identity, origins, gate, documents, config, dev }))
+    }
+
+    /// Starts the workers of the job queue; they end with `stop`.
+    ///
+    /// # Errors
+    /// When a schedule cannot be read: a programmer's error.
+    pub(crate) fn work(&self, stop: &CancellationToken) -> Result<TaskTracker> {
+        maintenance::start(&self.site, stop)
     }
 
     /// How a WebSocket route refuses.
@@ -70,23 +78,5 @@ pub(crate) fn without_password(store: &str) -> String {
     match (store.split_once("://"), store.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
         _ => store.to_owned(),
-    }
-}
-
-/// Removes what types no longer keep, and what repeats can no longer ask for.
-async fn maintain(site: Site) {
-    let mut tick = tokio::time::interval(MAINTENANCE);
-    loop {
-        tick.tick().await;
-        for kind in site.registry.event_types() {
-            match site.journal.prune(&kind.name, kind.retention).await {
-                Ok(0) => {}
-                Ok(events) => tracing::info!(kind = %kind.name, events, "events were pruned"),
-                Err(error) => tracing::warn!(kind = %kind.name, %error, "pruning failed and is tried again later"),
-            }
-        }
-        if let Err(error) = site.journal.forget_expired().await {
-            tracing::warn!(%error, "expired keys and tickets could not be removed and are tried again later");
-        }
     }
 }

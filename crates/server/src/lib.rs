@@ -10,3 +10,4 @@ pub mod http;
 mod identity;
 mod listen;
 mod log;
+mod maintenance;

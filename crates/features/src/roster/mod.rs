@@ -49,4 +49,5 @@ pub const FEATURE: Feature = Feature {
     ],
     routes: http::ROUTES,
     views: &[view::COURSE_SIZE],
+    jobs: &[],
 };

@@ -57,12 +57,8 @@ impl Command for SavePerson {
             let person_id = spelling::of_json(&row.text("person_id_json")?)?;
             let effects = self.effects(row)?;
             let channel = Channel::user(&person_id);
-            let data = PersonSaved {
-                person_id,
-                name: self.name.clone(),
-                role: self.role.clone(),
-                cadet_id: self.cadet_id.clone(),
-            };
+            let data =
+                PersonSaved { person_id, name: self.name.clone(), role: self.role.clone(), cadet_id: self.cadet_id.clone() };
             ctx.emit_with(&event::PERSON_SAVED, channel, &data, effects);
         }
         Ok(PersonAnswer { person_id: self.person_id.clone(), changed: !changed.is_empty() })

@@ -4,6 +4,7 @@ pub mod event;
 mod http;
 mod request_review;
 
+#[cfg(test)]
 mod tests;
 
 pub use request_review::RequestReview;
@@ -19,4 +20,5 @@ pub const FEATURE: Feature = Feature {
     commands: &[CommandType::of::<RequestReview>()],
     routes: http::ROUTES,
     views: &[],
+    jobs: &[],
 };

@@ -34,7 +34,7 @@ impl Command for RequestReview {
 
     fn permit(&self, caller: &Caller) -> Result<(), Refusal> {
         match author(caller)? == self.reviewer_id {
-            true => Err(Refusal::new(ErrorCode::InvalidData, "reviewer_id: nobody reviews their own work")),
+            true => Err(Refusal::new(ErrorCode::Forbidden, "nobody reviews their own work")),
             false => Ok(()),
         }
     }

@@ -34,7 +34,7 @@ async fn asking_twice_is_asking_once() {
 
 #[tokio::test]
 async fn nobody_reviews_their_own_work() {
-    check(&person(2, "student"), 1, &["invalid_data: reviewer_id: nobody reviews their own work"]).await;
+    check(&person(2, "student"), 1, &["forbidden: nobody reviews their own work"]).await;
 }
 
 #[tokio::test]

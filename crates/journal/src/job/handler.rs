@@ -49,8 +49,17 @@ impl Handlers {
     /// # Panics
     /// When the kind has a handler already, or there are more kinds than one statement can list.
     #[must_use]
-    pub fn with(mut self, kind: &str, handler: impl Handler) -> Self {
-        let earlier = self.0.insert(kind.to_owned(), Arc::new(handler));
+    pub fn with(self, kind: &str, handler: impl Handler) -> Self {
+        self.with_shared(kind, Arc::new(handler))
+    }
+
+    /// As [`Handlers::with`], for a handler that is shared.
+    ///
+    /// # Panics
+    /// As [`Handlers::with`].
+    #[must_use]
+    pub fn with_shared(mut self, kind: &str, handler: Arc<dyn Handler>) -> Self {
+        let earlier = self.0.insert(kind.to_owned(), handler);
         assert!(earlier.is_none(), "two handlers claim the job kind {kind}");
         assert!(self.0.len() <= KINDS_MAX, "a worker serves at most {KINDS_MAX} kinds of jobs; use another queue");
         self

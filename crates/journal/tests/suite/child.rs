@@ -31,7 +31,7 @@ pub fn start(words: &[&str]) -> Loop {
 /// Starts one under strace, which writes its trace into `trace`. `more` are further arguments of strace.
 pub fn start_traced(trace: &Path, more: &[&str], words: &[&str]) -> Loop {
     let mut strace = Command::new("strace");
-    strace.args(["-f", "--seccomp-bpf", "-y", "-xx", "-s", "1000000", "-o"]).arg(trace);
+    strace.args(["-f", "-y", "-xx", "-s", "1000000", "-o"]).arg(trace);
     strace.args(["-e", "trace=openat,pwrite64,write,writev,sendto,sendmsg,fsync,fdatasync,ftruncate,unlink,unlinkat,rename"]);
     strace.args(more).arg(std::env::current_exe().unwrap());
     start_by(strace, words)

@@ -3,7 +3,7 @@
 //! What is assumed: a completed fsync or fdatasync of a file keeps what was written into it before, its length, and its own name if it
 //! is new (ext4, XFS and Btrfs do so; SQLite flushes the folder too). A completed fsync of a folder keeps all earlier creations and
 //! removals in it. Everything else may be kept or lost: writes whole, in sectors of 512 bytes or not at all, in any order; names in
-//! their order. The `-shm` file is left out: it is an index that SQLite builds anew when nobody has it open.
+//! their order. A flush that failed keeps nothing, and what it should have kept is not kept by later ones. The `-shm` file is left out: it is an index that SQLite builds anew when nobody has it open.
 
 use crate::trace::Call;
 use rand::Rng;
@@ -56,7 +56,8 @@ impl Disk {
         let folder = folder.to_str().expect("the folder's name is text");
         for call in calls {
             // A call that did not return at all may have happened, but nothing that it did can have been acknowledged.
-            if call.ended.is_some() && call.result.is_some_and(|result| result >= 0) {
+            let failed = call.result.is_none_or(|result| result < 0);
+            if call.ended.is_some() && (!failed || call.name.ends_with("sync")) {
                 disk.replay_call(call, folder, &mut bound);
             }
         }
@@ -65,7 +66,7 @@ impl Disk {
 
     fn replay_call(&mut self, call: &Call, folder: &str, bound: &mut HashMap<String, usize>) {
         let path = if call.name.starts_with("unlink") { String::from_utf8_lossy(&call.bytes).into_owned() } else { call.target.clone() };
-        if path == folder && call.is_flush() {
+        if path == folder && call.name.ends_with("sync") {
             return keep(self.names.iter_mut().map(|name| (name.ended, &mut name.kept_from)), call);
         }
         let Some(name) = path.strip_prefix(folder).and_then(|name| name.strip_prefix('/')) else { return };
@@ -139,11 +140,12 @@ impl Disk {
     }
 }
 
-/// A flush keeps what had returned before it was called.
+/// A flush keeps what had returned before it was called. One that failed has thrown it away: Linux marks pages clean whose writing
+/// failed, and no later flush writes them again.
 fn keep<'a>(changes: impl Iterator<Item = (usize, &'a mut Option<usize>)>, flush: &Call) {
     for (ended, kept_from) in changes {
         if ended < flush.started && kept_from.is_none() {
-            *kept_from = flush.ended;
+            *kept_from = if flush.is_flush() { flush.ended } else { Some(usize::MAX) };
         }
     }
 }

@@ -111,7 +111,7 @@ async fn a_snapshots_head_and_memberships_fit_together_while_others_write(site: 
 async fn a_reader_that_goes_away_leaves_no_old_moment_behind(site: &Site) {
     let journal = site.open_with(JournalLimits { read_connections_max: 1, ..JournalLimits::default() }).await;
     let mut left = 0;
-    for polls in 0..40 {
+    for polls in (0..40).map(|round| round % 5) {
         let mut snapshot = Box::pin(journal.snapshot());
         let mut polled = 0;
         let ended = std::future::poll_fn(|context| {
@@ -129,5 +129,5 @@ async fn a_reader_that_goes_away_leaves_no_old_moment_behind(site: &Site) {
         assert_eq!(journal.head().await.unwrap().id, id, "after {polls} polls the only reader sees an old moment");
         assert_eq!(journal.snapshot().await.unwrap().head.id, id);
     }
-    assert!(left > 2, "no reader went away in the middle, so nothing was tested");
+    assert!(left > 4, "no reader went away in the middle, so nothing was tested");
 }

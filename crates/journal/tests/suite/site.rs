@@ -132,6 +132,18 @@ impl Site {
         }
     }
 
+    /// Texts with a number each, past the journal.
+    pub async fn rows(&self, sql: &str) -> Vec<(String, i64)> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        if self.is_sqlite() {
+            let mut conn = SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::query_as(sql).fetch_all(&mut conn).await.unwrap()
+        } else {
+            let mut conn = PgConnection::connect(&self.url).await.unwrap();
+            sqlx::query_as(sql).fetch_all(&mut conn).await.unwrap()
+        }
+    }
+
     /// One number past the journal.
     pub async fn number(&self, sql: &str) -> i64 {
         if self.is_sqlite() {

@@ -94,13 +94,19 @@ async fn every_sql_text_prepares(site: &Site) {
     let mut texts = Vec::new();
     collect_sql(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut texts);
     assert!(texts.len() > 25, "only {} SQL texts were found", texts.len());
+    if site.is_sqlite() {
+        prepare_all(&mut SqliteConnection::connect(&site.url).await.unwrap(), texts).await;
+    } else {
+        prepare_all(&mut PgConnection::connect(&site.url).await.unwrap(), texts).await;
+    }
+}
+
+async fn prepare_all<C>(conn: &mut C, texts: Vec<String>)
+where
+    for<'c> &'c mut C: Executor<'c>,
+{
     for text in texts {
-        let sql = AssertSqlSafe(text.clone()).into_sql_str();
-        let prepared = if site.is_sqlite() {
-            SqliteConnection::connect(&site.url).await.unwrap().prepare(sql).await.map(drop)
-        } else {
-            PgConnection::connect(&site.url).await.unwrap().prepare(sql).await.map(drop)
-        };
+        let prepared = conn.prepare(AssertSqlSafe(text.clone()).into_sql_str()).await.map(drop);
         assert!(prepared.is_ok(), "{text}: {}", prepared.unwrap_err());
     }
 }
@@ -152,7 +158,9 @@ fn string_literals(source: &str) -> Vec<String> {
 /// statement that is put together elsewhere, or speaks to one engine only.
 fn complete(text: &str) -> Option<String> {
     let is_sql = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "].iter().any(|word| text.starts_with(word));
-    let sql = text.replace("IN ({})", "IN ($9)").replace("IN ({list})", "IN ($9)");
+    // PostgreSQL wants parameters without holes in their numbers.
+    let next = format!("IN (${})", (1..).find(|number| !text.contains(&format!("${number}")))?);
+    let sql = text.replace("IN ({})", &next).replace("IN ({list})", &next);
     if !is_sql || sql.ends_with(' ') || sql.contains('{') || sql.contains("pg_") {
         return None;
     }

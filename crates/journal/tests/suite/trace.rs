@@ -89,7 +89,9 @@ fn call_of(thread: u32, started: usize, ended: Option<usize>, text: &str) -> Opt
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return None;
     }
-    let (arguments, result) = rest.rsplit_once(") = ").or_else(|| rest.rsplit_once(")  = ")).unwrap_or((rest, "?"));
+    // Strings are escaped, so the last `=` is the result's; strace aligns it with spaces.
+    let returned = rest.rsplit_once("= ").and_then(|(before, result)| Some((before.trim_end().strip_suffix(')')?, result)));
+    let (arguments, result) = returned.unwrap_or((rest, "?"));
     let arguments = arguments.trim_end();
     let result_number: Option<i64> = result.split([' ', '<']).next().and_then(|word| word.parse().ok());
     let (mut outline, mut bytes) = (String::new(), Vec::new());

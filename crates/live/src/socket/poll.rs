@@ -1,13 +1,21 @@
 //! Long poll: one session for one answer.
 
-use crate::session::{Outgoing, Session};
+use crate::session::{Ending, Outgoing, Session};
 use campanile_wire::ErrorCode;
 use std::time::Duration;
+
+/// How long a poll waits for history that the store is slow to give; then it answers `more` and the client asks again.
+const HISTORY_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The answer to a poll.
 pub struct Answer {
     /// `{"events":[…],"cursor":…,"epoch":…,"gap":…,"next_poll_ms":…,"more":…}`
     pub json: String,
+}
+
+/// The answer to a client that has no cursor yet: the place where its reading begins, and no event, so that none stands before it.
+pub fn head(session: &Session) -> Answer {
+    Gathered::default().into_answer(session)
 }
 
 /// Waits for anything due, at most `wait` and never beyond the credential's end.
@@ -19,21 +27,29 @@ pub async fn answer(mut session: Session, wait: Duration) -> Result<Answer, (Err
     let (events_max, wait_max) = (limits.poll_events_max, Duration::from_millis(limits.poll_wait_ms_max));
     let wait = wait.min(wait_max).min(Duration::from_millis(session.expires_in_ms()));
     let deadline = tokio::time::Instant::now() + wait;
+    // What is there already is no waiting: with `wait=0` history is read too, or its client would never get it.
+    let history_wait = HISTORY_WAIT_MAX.min(Duration::from_millis(session.expires_in_ms()));
+    let history_deadline = deadline.max(tokio::time::Instant::now() + history_wait);
     let mut gathered = Gathered::default();
     loop {
         let mut out = Vec::new();
-        // At the deadline a last look is taken without waiting, so that `wait=0` answers what is there.
-        let timed_out = tokio::time::timeout_at(deadline, session.take(&mut out)).await.is_err();
+        let timed_out = if session.is_reading() {
+            tokio::time::timeout_at(history_deadline, session.take_history(&mut out)).await.is_err()
+        } else {
+            tokio::time::timeout_at(deadline, session.take(&mut out)).await.is_err()
+        };
         if timed_out && out.is_empty() {
+            // Moves the cursor to the node's position.
             session.take_now(&mut out);
         }
         gathered.take(out);
-        if let Some(retry_after_ms) = gathered.come_back_ms.filter(|_| gathered.events.is_empty()) {
+        let come_back_ms = gathered.ending.and_then(|ending| ending.retry_after_ms);
+        if let Some(retry_after_ms) = come_back_ms.filter(|_| gathered.events.is_empty()) {
             return Err((ErrorCode::ServerDraining, retry_after_ms));
         }
         let full = gathered.events.len() + session.node.limits.page_events_max > events_max;
         let settled = !session.is_reading() && (!gathered.events.is_empty() || gathered.gap.is_some());
-        if full || settled || timed_out || gathered.come_back_ms.is_some() {
+        if full || settled || timed_out || gathered.ending.is_some() {
             return Ok(gathered.into_answer(&session));
         }
     }
@@ -43,7 +59,7 @@ pub async fn answer(mut session: Session, wait: Duration) -> Result<Answer, (Err
 struct Gathered {
     events: Vec<String>,
     gap: Option<String>,
-    come_back_ms: Option<u64>,
+    ending: Option<Ending>,
 }
 
 impl Gathered {
@@ -54,7 +70,7 @@ impl Gathered {
                 // A poll gets no frames but gaps; the newest reaches furthest.
                 Outgoing::Frame(json) if json.starts_with("{\"type\":\"gap\"") => self.gap = Some(json),
                 Outgoing::Frame(_) => {}
-                Outgoing::End(ending) => self.come_back_ms = Some(ending.retry_after_ms.unwrap_or(0)),
+                Outgoing::End(ending) => self.ending = Some(ending),
             }
         }
     }

@@ -49,6 +49,7 @@ impl Serve {
             print(&demo::lines(keys, address)?);
         }
         let stop = CancellationToken::new();
+        let workers = app.work(&stop)?;
         let served = tokio::spawn(listen::serve(listener, http::router(app.clone()), stop.clone(), LAST_REQUESTS));
         told_to_stop().await?;
         tracing::info!(connections = app.node.connections(), grace_ms = app.config.limits.drain_ms, "draining");
@@ -59,6 +60,7 @@ impl Serve {
         }
         stop.cancel();
         served.await.context("the listener ended early")?;
+        workers.wait().await;
         tracing::info!("stopped");
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::http::entrance::{Asked, rest_caller};
 use crate::http::problem::{Problem, json_text};
 use crate::http::publish::marked;
 use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Query, RawPathParams, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -17,18 +18,23 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// What stands in the path, or why it cannot be read.
+type PathParams = Result<RawPathParams, RawPathParamsRejection>;
+
 /// Adds every route of the registry.
 pub(crate) fn mount(router: Router<Arc<App>>, app: &App) -> Router<Arc<App>> {
     app.site.registry.routes().iter().fold(router, |router, route| {
         let route = *route;
-        let handler = move |State(app): State<Arc<App>>, params: RawPathParams, request: Request| async move {
-            answer(&app, route, &params, request).await
+        let handler = move |State(app): State<Arc<App>>, params: PathParams, request: Request| async move {
+            let broken = |_| Refusal::new(ErrorCode::InvalidData, "the path is not percent-encoded UTF-8");
+            answer(&app, route, &params.map_err(broken)?, request).await
         };
         router.route(route.path, on(filter(route.method), handler))
     })
 }
 
-fn filter(method: Method) -> MethodFilter {
+/// The router's word for a method.
+pub(crate) fn filter(method: Method) -> MethodFilter {
     match method {
         Method::Get => MethodFilter::GET,
         Method::Post => MethodFilter::POST,

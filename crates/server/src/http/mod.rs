@@ -3,21 +3,27 @@
 mod around;
 mod asyncapi;
 mod body;
+mod described;
+pub(crate) mod documents;
 mod entrance;
 mod features;
+mod frames;
 mod index;
 mod metrics;
 mod openapi;
 mod poll;
 mod problem;
 mod publish;
+mod schemas;
 mod sse;
 mod ticket;
 mod ws;
 
 use crate::app::App;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use campanile_contract::Method::{self, Get, Post};
+use described::Described;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -25,19 +31,35 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// A route that belongs to no feature.
+struct Fixed {
+    method: Method,
+    path: &'static str,
+    serve: fn(MethodFilter) -> MethodRouter<Arc<App>>,
+    described: &'static Described,
+}
+
+/// The routes that belong to no feature: what is mounted is what OpenAPI describes, because both read this table.
+#[rustfmt::skip]
+const FIXED: &[Fixed] = &[
+    Fixed { method: Get, path: "/", serve: |via| on(via, index::index), described: &described::INDEX },
+    Fixed { method: Get, path: "/healthz", serve: |via| on(via, index::healthz), described: &described::HEALTHZ },
+    Fixed { method: Get, path: "/readyz", serve: |via| on(via, index::readyz), described: &described::READYZ },
+    Fixed { method: Get, path: "/metrics", serve: |via| on(via, metrics::metrics), described: &described::METRICS },
+    Fixed { method: Get, path: "/ws", serve: |via| on(via, ws::native), described: &described::WEBSOCKET },
+    Fixed { method: Get, path: "/api/events", serve: |via| on(via, sse::stream), described: &described::STREAM },
+    Fixed { method: Post, path: "/api/events", serve: |via| on(via, publish::publish), described: &described::PUBLISH },
+    Fixed { method: Get, path: "/api/poll", serve: |via| on(via, poll::poll), described: &described::POLL },
+    Fixed { method: Post, path: "/api/ticket", serve: |via| on(via, ticket::issue), described: &described::TICKET },
+    Fixed { method: Get, path: "/api/openapi.json", serve: |via| on(via, openapi::openapi), described: &described::OPENAPI },
+    Fixed { method: Get, path: "/api/asyncapi.json", serve: |via| on(via, asyncapi::asyncapi), described: &described::ASYNCAPI },
+];
+
 /// The server's routes.
 pub fn router(app: Arc<App>) -> Router {
-    let router = Router::new()
-        .route("/", get(index::index))
-        .route("/healthz", get(index::healthz))
-        .route("/readyz", get(index::readyz))
-        .route("/metrics", get(metrics::metrics))
-        .route("/ws", get(ws::native))
-        .route("/api/events", get(sse::stream).post(publish::publish))
-        .route("/api/poll", get(poll::poll))
-        .route("/api/ticket", post(ticket::issue))
-        .route("/api/openapi.json", get(openapi::openapi))
-        .route("/api/asyncapi.json", get(asyncapi::asyncapi));
+    let mount =
+        |router: Router<Arc<App>>, route: &Fixed| router.route(route.path, (route.serve)(features::filter(route.method)));
+    let router = FIXED.iter().fold(Router::new(), mount);
     features::mount(router, &app)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)

@@ -17,10 +17,12 @@ pub(crate) async fn poll(State(app): State<Arc<App>>, request: Request) -> Resul
     let person = reader(&app, &parts, &asked).await?;
     let wait = wait_of(&asked)?;
     let connect = asked.connect(&app, person, Transport::Poll)?;
-    // A client without a cursor asks for one: nothing to wait for.
-    let wait = if connect.since.is_some() { wait } else { Duration::ZERO };
+    let has_cursor = connect.since.is_some();
     let session = app.node.connect(connect).await.map_err(Problem::of)?;
-    let answer = socket::poll::answer(session, wait).await;
+    let answer = match has_cursor {
+        true => socket::poll::answer(session, wait).await,
+        false => Ok(socket::poll::head(&session)),
+    };
     let answer = answer.map_err(|(code, retry_after_ms)| Problem::after(code, retry_after_ms))?;
     let mut response = json_text(StatusCode::OK, answer.json);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -13,12 +13,18 @@ const DAY_MS: i64 = 86_400_000;
 
 /// The schemas of one document by name.
 ///
-/// Names of Rust types are words; what is made from names of the registry has a dot (`event.announcement`), so the two never meet.
+/// Names of Rust types are words; what is named by the registry has a dot (`event.announcement`): the two never meet.
 #[derive(Default)]
 pub(crate) struct Schemas {
     placed: Map<String, Value>,
-    /// How each definition read before its references were moved: the same type comes along with many roots.
+    /// How each schema read before its references were moved: the same type comes along with many roots.
     originals: BTreeMap<String, Value>,
+}
+
+/// Where a root and its definitions stand now.
+struct Moved {
+    owner: String,
+    prefix: String,
 }
 
 /// A reference to the schema of this name.
@@ -47,13 +53,72 @@ pub(crate) fn any_of(schemas: Vec<Value>) -> Value {
     if schemas.is_empty() { Value::Bool(false) } else { json!({ "anyOf": schemas }) }
 }
 
+/// Places the data of every event type and its native frame; `Event` is any of them.
+pub(crate) fn place_events(schemas: &mut Schemas, registry: &Registry) {
+    let frames = registry.event_types().map(|kind| place_event(schemas, kind)).collect();
+    schemas.place("Event", any_of(frames));
+}
+
+fn place_event(schemas: &mut Schemas, kind: &EventType) -> Value {
+    let data_name = format!("data.{}", kind.name);
+    let data = match &kind.data {
+        DataCheck::Typed { schema, .. } => {
+            let root = schemas.take_in(&data_name, schema());
+            schemas.place(&data_name, root)
+        }
+        DataCheck::Schema(_, schema) => schemas.place_foreign(&data_name, schema.clone()),
+        DataCheck::Any => schemas.place(&data_name, json!({ "type": "object" })),
+    };
+    let frame = json!({
+        "type": "object",
+        "description": describe(kind),
+        "required": ["type", "id", "channel", "seq", "data", "timestamp"],
+        "properties": {
+            "type": { "const": kind.name },
+            "id": { "type": "integer", "minimum": 1, "description": "the place in the site's one order" },
+            "channel": { "type": "string", "pattern": format!("^{}:", kind.channel_kind) },
+            "seq": { "type": "integer", "minimum": 1, "description": "the dense place within the channel" },
+            "data": data,
+            "timestamp": { "type": "string", "format": "date-time", "description": "when it was recorded" },
+        },
+    });
+    schemas.place(&format!("event.{}", kind.name), frame)
+}
+
+/// Where events of a type stand, and for how long.
+pub(crate) fn describe(kind: &EventType) -> String {
+    let kept = match kind.retention {
+        Retention::Forever => "kept for good".to_owned(),
+        Retention::AgeMs(age_ms) => format!("kept for {} days", age_ms / DAY_MS),
+        Retention::Newest(count) => format!("the newest {count} of a channel are kept"),
+    };
+    format!("`{}`, on `{}` channels; {kept}.", kind.name, kind.channel_kind)
+}
+
+/// Moves every reference of a schema. A `$ref` inside a `const` is not told apart: nobody spells one there.
+fn move_references(value: &mut Value, moved: &impl Fn(&str) -> Option<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(text) if name == "$ref" => *text = moved(text).unwrap_or_else(|| std::mem::take(text)),
+                    field => move_references(field, moved),
+                }
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(|element| move_references(element, moved)),
+        _ => {}
+    }
+}
+
 // === impl Schemas ===
 
 impl Schemas {
     /// Places a schema whose references are right already.
     pub(crate) fn place(&mut self, name: &str, schema: Value) -> Value {
-        self.originals.insert(component_name(name), schema.clone());
-        self.placed.insert(component_name(name), schema);
+        let component = component_name(name);
+        self.originals.insert(component.clone(), schema.clone());
+        self.placed.insert(component, schema);
         reference(name)
     }
 
@@ -64,32 +129,26 @@ impl Schemas {
         self.place_definitions(&T::schema_name(), generator.take_definitions(true));
     }
 
-    /// Places the definitions of a root schema and hands back the root, with its references moved. `owner` is the root's own name:
-    /// what a recursive root calls `#`.
+    /// Places the definitions of a root schema and hands back the root, with its references moved. `owner` is the name under
+    /// which the root itself is placed: a recursive root means itself by `#`.
     pub(crate) fn take_in(&mut self, owner: &str, root: Schema) -> Value {
         let mut root = root.to_value();
         let definitions = root.as_object_mut().and_then(|root| {
             root.remove("$schema");
             root.remove("$defs")
         });
-        let definitions = match definitions {
-            Some(Value::Object(definitions)) => definitions,
-            _ => Map::new(),
-        };
+        let definitions = if let Some(Value::Object(definitions)) = definitions { definitions } else { Map::new() };
         let moved = self.place_definitions(owner, definitions);
-        move_references(&mut root, &moved);
+        move_references(&mut root, &|reference| moved.reference(reference));
         root
     }
 
-    /// Places a host's schema whole and untouched but for its references: its definitions may have any names.
+    /// Places a host's schema whole, and untouched but for its references: its definitions may have any names.
     pub(crate) fn place_foreign(&mut self, name: &str, mut schema: Value) -> Value {
+        let here = Moved { owner: component_name(name), prefix: String::new() };
         // With an `$id` its references are relative to itself wherever it stands.
         if schema.get("$id").is_none() {
-            let here = format!("{ROOF}{}", component_name(name));
-            move_references(&mut schema, &|reference: &str| {
-                let rest = reference.strip_prefix('#').filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
-                Some(format!("{here}{rest}"))
-            });
+            move_references(&mut schema, &|reference| here.own_reference(reference));
         }
         self.place(name, schema)
     }
@@ -99,25 +158,39 @@ impl Schemas {
         Value::Object(self.placed)
     }
 
-    /// Answers where references go now. Two features may have different types of the same name: the later root's get its owner's.
-    fn place_definitions(&mut self, owner: &str, definitions: Map<String, Value>) -> impl Fn(&str) -> Option<String> + use<> {
+    /// Two features may have different types of the same name: the later root's definitions then carry their owner's.
+    fn place_definitions(&mut self, owner: &str, definitions: Map<String, Value>) -> Moved {
         let owner = component_name(owner);
-        let clashes = definitions.iter().any(|(name, schema)| self.originals.get(name).is_some_and(|known| known != schema));
-        let place = move |name: &str| if clashes { format!("{owner}.{name}") } else { name.to_owned() };
-        let moved_place = place.clone();
-        let owner_place = place.clone();
-        let _ = owner_place;
-        let moved = move |reference: &str| match reference.strip_prefix("#/$defs/") {
-            Some(name) => Some(format!("{ROOF}{}", moved_place(name))),
-            None => None,
-        };
-        for (name, schema) in definitions {
-            let name = place(&name);
+        let differs = |(name, schema): (&String, &Value)| self.originals.get(name).is_some_and(|known| known != schema);
+        let prefix = if definitions.iter().any(differs) { format!("{owner}.") } else { String::new() };
+        let moved = Moved { owner, prefix };
+        for (name, mut schema) in definitions {
+            let name = format!("{}{name}", moved.prefix);
             self.originals.insert(name.clone(), schema.clone());
-            let mut schema = schema;
-            move_references(&mut schema, &moved);
+            move_references(&mut schema, &|reference| moved.reference(reference));
             self.placed.insert(name, schema);
         }
         moved
     }
 }
+
+// === impl Moved ===
+
+impl Moved {
+    /// Where a reference of schemars points now: to a definition, or to the root.
+    fn reference(&self, reference: &str) -> Option<String> {
+        match reference.strip_prefix("#/$defs/") {
+            Some(name) => Some(format!("{ROOF}{}{name}", self.prefix)),
+            None => self.own_reference(reference),
+        }
+    }
+
+    /// Where a reference into the root points now. An anchor is a name, not a place, and stays.
+    fn own_reference(&self, reference: &str) -> Option<String> {
+        let rest = reference.strip_prefix('#').filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+        Some(format!("{ROOF}{}{rest}", self.owner))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

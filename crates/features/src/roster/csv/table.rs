@@ -94,7 +94,8 @@ impl<R: Read, Row: Hash> Table<R, Row> {
     /// The next row or what is wrong with it; none at the end.
     fn next_row(&mut self) -> Option<Result<Row, String>> {
         while let Some(read) = self.next_line() {
-            let row = read.and_then(|()| if self.header.is_none() { self.take_header().map(|()| None) } else { self.take_row() });
+            let row =
+                read.and_then(|()| if self.header.is_none() { self.take_header().map(|()| None) } else { self.take_row() });
             match row {
                 Ok(Some(row)) => return Some(Ok(row)),
                 Ok(None) => {}

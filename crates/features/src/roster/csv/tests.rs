@@ -132,11 +132,7 @@ fn bytes_that_are_not_utf8_cost_their_own_row_only() {
 fn the_same_row_twice_is_one_and_another_one_of_the_same_key_is_refused() {
     check_courses(
         "course_id,title\n7,A\n7,A\n7,B\n",
-        &[
-            r#"{"course_id":"7","title":"A"}"#,
-            "c:4: line 2 says something else of the same",
-            "c: 1 rows, 1 repeated, 1 broken",
-        ],
+        &[r#"{"course_id":"7","title":"A"}"#, "c:4: line 2 says something else of the same", "c: 1 rows, 1 repeated, 1 broken"],
     );
 }
 
@@ -144,7 +140,10 @@ fn the_same_row_twice_is_one_and_another_one_of_the_same_key_is_refused() {
 fn unknown_columns_are_told_once_and_not_read() {
     check_courses(
         "mail,course_id,title,\u{1b}[31m\na@b,7,A,x\n",
-        &[r#"{"course_id":"7","title":"A"}"#, "c: 1 rows, 0 repeated, 0 broken; unknown columns, not read: [\"mail\", \"\\u{1b}[31m\"]"],
+        &[
+            r#"{"course_id":"7","title":"A"}"#,
+            "c: 1 rows, 0 repeated, 0 broken; unknown columns, not read: [\"mail\", \"\\u{1b}[31m\"]",
+        ],
     );
 }
 
@@ -228,7 +227,8 @@ fn a_student_of_several_presentations_is_one_person() {
 
 #[test]
 fn who_ever_registered_is_registered() {
-    let given = "code_module,code_presentation,id_student,date_registration,date_unregistration\nAAA,2013J,1,-9,12\nAAA,2013J,2,?,?\n";
+    let given =
+        "code_module,code_presentation,id_student,date_registration,date_unregistration\nAAA,2013J,1,-9,12\nAAA,2013J,2,?,?\n";
     check(
         oulad::read_registrations("o", given.as_bytes()),
         &[

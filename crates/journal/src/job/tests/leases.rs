@@ -11,6 +11,19 @@ use tokio::task::JoinSet;
 const LEASE_MS: i64 = 60_000;
 
 #[tokio::test]
+async fn a_claim_takes_the_longest_due_first_and_none_before_its_instant() {
+    check(async |stand| {
+        let now_ms = stand.now_ms();
+        let due =
+            [now_ms + 1, now_ms, now_ms - 2, now_ms - 1].map(|at| NewJob { run_at_ms: Some(at), ..NewJob::new("mail", "") });
+        stand.enqueue(due.to_vec()).await;
+        let jobs = stand.runner("a", stand.writing(&["mail"])).claim("default", 4).await.unwrap();
+        assert_eq!(jobs.iter().map(|job| job.run_at_ms - now_ms).collect::<Vec<_>>(), [-2, -1, 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_crashed_workers_lease_frees_the_job_and_its_effects_happen_once() {
     check(async |stand| {
         stand.enqueue(vec![NewJob::new("mail", "")]).await;

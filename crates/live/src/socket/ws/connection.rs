@@ -216,6 +216,7 @@ impl Connection {
             }
             let blocked = !socket.outbox.is_empty();
             let wake_at = self.next_deadline(blocked);
+            let mailbox = Arc::clone(&self.dialogue.session.mailbox);
             let mut out = Vec::new();
             tokio::select! {
                 () = socket.readable() => match socket.read_now() {
@@ -223,6 +224,7 @@ impl Connection {
                     Err(ending) => return ending,
                 },
                 () = socket.writable(), if blocked => {}
+                ending = mailbox.ended(), if blocked => return Some(ending),
                 () = self.dialogue.session.take(&mut out), if !blocked => {}
                 () = tokio::time::sleep_until(wake_at) => if let Some(ending) = self.keep_times(socket, blocked) {
                     return Some(ending);
@@ -241,7 +243,7 @@ impl Connection {
         for message in messages {
             match message {
                 Message::Text(text) => self.dialogue.hear(&text).await,
-                Message::Ping(payload) => socket.outbox.push(frame::pong(&payload)),
+                Message::Ping(payload) => socket.outbox.push_pong(frame::pong(&payload)),
                 Message::Pong(_) => {}
                 Message::Close(received) => {
                     socket.outbox.push(frame::close_reply(received.as_ref()));

@@ -8,6 +8,9 @@ use tokio::net::TcpStream;
 /// Frames of one write.
 const SLICES_MAX: usize = 64;
 
+/// Waiting frames beyond which pings go unanswered.
+const PONG_FRAMES_MAX: usize = 64;
+
 /// Frames that wait for the socket. The session is asked for more only when it is empty, so its size is one page.
 #[derive(Default)]
 pub(crate) struct Outbox {
@@ -17,6 +20,13 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn push(&mut self, frame: Bytes) {
         self.frames.push_back(frame);
+    }
+
+    /// Answers a ping, unless so much waits already that the pong would only add to it: RFC 6455 5.5.3 asks for the latest alone.
+    pub(crate) fn push_pong(&mut self, frame: Bytes) {
+        if self.frames.len() < PONG_FRAMES_MAX {
+            self.frames.push_back(frame);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

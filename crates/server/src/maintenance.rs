@@ -1,0 +1,57 @@
+//! The workers of this process: the features' jobs, and maintenance as a scheduled one, once a tick for a whole cluster.
+
+use anyhow::Result;
+use campanile_contract::Site;
+use campanile_journal::{
+    DEFAULT_QUEUE, Handler, Handlers, Job, JobError, JobLimits, Schedule, Scheduler, Tx, Worker, random_jitter,
+};
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The job's kind and its schedule's name.
+const MAINTAIN: &str = "maintain";
+/// Every ten minutes.
+const EVERY: &str = "*/10 * * * *";
+
+/// The workers of this process: they end with `stop`, after their running jobs.
+pub(crate) fn start(site: &Site, stop: &CancellationToken) -> Result<TaskTracker> {
+    let limits = JobLimits::default();
+    let own = Handlers::default().with(MAINTAIN, Maintain(site.clone()));
+    let handlers = site.registry.jobs().fold(own, |all, job| all.with_shared(job.kind, (job.handler)()));
+    let worker = Worker::new(&site.journal, DEFAULT_QUEUE, handlers, limits.clone(), random_jitter());
+    let mut schedules = vec![Schedule::new(MAINTAIN, EVERY, MAINTAIN, "{}")?];
+    for job in site.registry.jobs() {
+        if let Some(cron) = job.cron {
+            schedules.push(Schedule::new(job.kind, cron, job.kind, "{}")?);
+        }
+    }
+    let scheduler = Scheduler::new(&site.journal, schedules, limits);
+    let tasks = TaskTracker::new();
+    tasks.spawn(worker.run(stop.clone()));
+    tasks.spawn(scheduler.run(stop.clone()));
+    tasks.close();
+    Ok(tasks)
+}
+
+/// Removes what types no longer keep, and what repeats can no longer ask for. Doing it twice does nothing more, so all of it is `act`.
+struct Maintain(Site);
+
+impl Handler for Maintain {
+    fn act<'a>(&'a self, _: &'a Job) -> BoxFuture<'a, Result<String, JobError>> {
+        Box::pin(async {
+            for kind in self.0.registry.event_types() {
+                let events = self.0.journal.prune(&kind.name, kind.retention).await?;
+                if events > 0 {
+                    tracing::info!(kind = %kind.name, events, "events were pruned");
+                }
+            }
+            self.0.journal.forget_expired().await?;
+            Ok(String::new())
+        })
+    }
+
+    fn settle<'a>(&'a self, _: &'a Job, _: &'a str, _: &'a mut Tx) -> BoxFuture<'a, Result<(), JobError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
