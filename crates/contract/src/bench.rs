@@ -3,7 +3,7 @@
 mod database;
 
 use crate::{Action, Caller, Effect, Feature, Id, Method, Refusal, Registry, Site, View};
-use campanile_journal::{Handlers, run_due, JournalLimits, ManualClock, Outcome};
+use campanile_journal::{Handlers, JournalLimits, ManualClock, Outcome, run_due};
 use campanile_wire::caller::{PersonCaller, ServiceCaller};
 use campanile_wire::{Event, EventId};
 use serde_json::Value;
@@ -94,7 +94,8 @@ impl Bench {
     /// # Panics
     /// When the store fails, or a due job is of no declared kind.
     pub async fn run_due_jobs(&self) -> usize {
-        let handlers = self.site.registry.jobs().fold(Handlers::default(), |all, job| all.with_shared(job.kind, (job.handler)()));
+        let handlers =
+            self.site.registry.jobs().fold(Handlers::default(), |all, job| all.with_shared(job.kind, (job.handler)()));
         run_due(&self.site.journal, &handlers).await.expect("the jobs run").len()
     }
 

@@ -97,6 +97,8 @@ impl<'a> Ctx<'a> {
     }
 }
 
+type Prepare = fn(serde_json::Value, &Caller) -> Result<Box<dyn Unit>, Refusal>;
+
 /// A command with its type erased, as a feature lists it.
 #[derive(Clone, Copy)]
 pub struct CommandType {
@@ -107,7 +109,7 @@ pub struct CommandType {
     /// The JSON schema of its answer.
     pub answer_schema: fn() -> Schema,
     /// Reads its fields, asks whether the caller may, and makes it ready to run.
-    pub prepare: fn(serde_json::Value, &Caller) -> Result<Box<dyn Unit>, Refusal>,
+    pub prepare: Prepare,
 }
 
 impl CommandType {

@@ -7,8 +7,8 @@ pub mod bench;
 mod command;
 mod event_type;
 mod feature;
-mod job;
 mod field;
+mod job;
 mod publish;
 mod query;
 mod read;
@@ -18,13 +18,15 @@ mod site;
 mod view;
 
 pub use authenticate::Authenticate;
-pub use campanile_journal::{Handler, Job, JobError, NewJob, JournalError, Migration, Reader, Retention, Row, UnitError, Value};
+pub use campanile_journal::{
+    Handler, Job, JobError, JournalError, Migration, NewJob, Reader, Retention, Row, UnitError, Value,
+};
 pub use campanile_wire::{Caller, Channel, Effect, ErrorCode, Event, Id, Refusal};
 pub use command::{Command, CommandType, Ctx};
 pub use event_type::{ChannelKind, Class, DataCheck, EventType, History, Subject};
 pub use feature::Feature;
-pub use job::JobType;
 pub use field::{Line, Percent, Text, Timestamp};
+pub use job::JobType;
 pub use publish::{DATA_BYTES_MAX, DATA_DEPTH_MAX, PUBLISH_EVENTS_MAX, Publish, PublishBody};
 pub use query::{Query, QueryType};
 pub use registry::Registry;

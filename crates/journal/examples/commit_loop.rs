@@ -2,7 +2,7 @@
 //! beside others, under a trace, or until it is killed.
 //!
 //! ```text
-//! commit_loop publish STORE EVENTS TASKS NAME [--no-flush]   `ack ID MARKER` after each acknowledgement
+//! commit_loop publish STORE EVENTS TASKS NAME [--no-flush]   `ready`; once stdin ends `ack ID MARKER` after each acknowledgement
 //! commit_loop list STORE                                     `seen ID DATA` of every event
 //! commit_loop hold-lock FILE                                 `held` once it has SQLite's write lock; until stdin ends
 //! ```
@@ -47,6 +47,8 @@ pub async fn run(words: &[String]) -> Result<(), Failure> {
 async fn publish(store: &str, events: u64, tasks: u64, name: &str, durability: Durability) -> Result<(), Failure> {
     let limits = JournalLimits { durability, ..JournalLimits::default() };
     let journal = Journal::open(store, &[], limits, Arc::new(SystemClock)).await?;
+    unbuffered_stdout()?.write_all(b"ready\n")?;
+    until_stdin_ends().await?;
     let counter = Arc::new(AtomicU64::new(0));
     let mut running = tokio::task::JoinSet::new();
     for task in 0..tasks {
@@ -148,7 +150,10 @@ async fn hold_lock(file: &str) -> Result<(), Failure> {
     let mut conn = SqliteConnection::connect(&format!("sqlite://{file}")).await?;
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut conn).await?;
     unbuffered_stdout()?.write_all(b"held\n")?;
-    let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await?;
-    ended?;
+    until_stdin_ends().await
+}
+
+async fn until_stdin_ends() -> Result<(), Failure> {
+    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     Ok(())
 }

@@ -103,8 +103,12 @@ impl Conn {
     /// Runs several statements without values, as migrations and BEGIN are.
     pub(crate) async fn run(&mut self, sql: SqlStr) -> Result<(), JournalError> {
         match self {
-            Self::Sqlite(held) => drop(sqlx::raw_sql(sql).execute(held.conn()).await?),
-            Self::Postgres(held) => drop(in_time(held.answer_max, sqlx::raw_sql(sql).execute(held.conn())).await?),
+            Self::Sqlite(held) => {
+                sqlx::raw_sql(sql).execute(held.conn()).await?;
+            }
+            Self::Postgres(held) => {
+                in_time(held.answer_max, sqlx::raw_sql(sql).execute(held.conn())).await?;
+            }
         }
         Ok(())
     }
@@ -167,7 +171,8 @@ impl Conn {
     pub(crate) async fn lift_time_limits(&mut self) -> Result<(), JournalError> {
         let Self::Postgres(held) = self else { return Ok(()) };
         held.answer_max = None;
-        let sql = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+        let sql =
+            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
         self.run(SqlStr::from_static(sql)).await
     }
 

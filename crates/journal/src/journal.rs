@@ -28,6 +28,8 @@ pub struct JournalLimits {
     pub command_ms_max: u64,
     /// How long to wait for another process's lock or a free connection.
     pub lock_wait_ms_max: u64,
+    /// How long to wait for a connection to SQLite, which only this process's own work can hold up.
+    pub connection_wait_ms_max: u64,
     /// How often a transaction that met another one is run again.
     pub conflict_retries_max: u32,
     /// Reading connections.
@@ -57,6 +59,7 @@ impl Default for JournalLimits {
             group_events_max: 4_096,
             command_ms_max: 5_000,
             lock_wait_ms_max: 5_000,
+            connection_wait_ms_max: 30_000,
             conflict_retries_max: 8,
             read_connections_max: 8,
             write_connections_max: 16,
@@ -294,10 +297,7 @@ impl Journal {
         .await
     }
 
-    async fn in_snapshot<T>(
-        &self,
-        read: impl AsyncFnOnce(&mut Reader) -> Result<T, JournalError>,
-    ) -> Result<T, JournalError> {
+    async fn in_snapshot<T>(&self, read: impl AsyncFnOnce(&mut Reader) -> Result<T, JournalError>) -> Result<T, JournalError> {
         // Whoever goes away in the middle drops the reader, and a connection inside a transaction is not given back to its pool.
         let mut reader = self.reader().await?;
         reader.0.begin_snapshot().await?;

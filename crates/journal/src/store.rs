@@ -45,7 +45,7 @@ impl Store {
             .disable_statement_logging();
         let path = options.get_filename().to_owned();
         flush_leftover(&path)?;
-        let wait = Duration::from_millis(limits.lock_wait_ms_max);
+        let wait = Duration::from_millis(limits.connection_wait_ms_max);
         // Local connections do not age, and a file's last connection to close would take the write-ahead log with it.
         let pool = || SqlitePoolOptions::new().acquire_timeout(wait).idle_timeout(None).max_lifetime(None);
         // One writer: SQLite has one write lock, and a fair queue before it is better than its busy loop.

@@ -33,6 +33,8 @@ pub struct LiveLimits {
     pub page_events_max: usize,
     /// Events in memory that a session looks through at once, while others wait.
     pub tail_look_events_max: usize,
+    /// Bytes of events that a session takes at once.
+    pub page_bytes_max: usize,
     /// How often the log is looked at when nothing wakes the follower (promise 8: below 2 s).
     pub log_poll_ms: u64,
     /// How often a changed view is sent at most.
@@ -83,6 +85,7 @@ impl Default for LiveLimits {
             tail_events_max: 65_536,
             tail_bytes_max: 32 * 1024 * 1024,
             page_events_max: 256,
+            page_bytes_max: 256 * 1024,
             tail_look_events_max: 4_096,
             log_poll_ms: 500,
             view_interval_ms: 250,

@@ -226,18 +226,26 @@ impl Node {
         result
     }
 
-    fn admit(&self, connect: &mut Connect) -> Result<(SessionKey, Arc<Mailbox>, EventId), Refused> {
-        if connect.caller.expires_at_ms <= self.now_ms() {
-            return Err(Refused::of(CloseReason::ExpiredToken, ErrorCode::ExpiredToken));
-        }
+    /// Takes one place in the rate at which connections of this transport are let in.
+    ///
+    /// # Errors
+    /// `server_busy` with when to come back.
+    pub fn admit_rate(&self, transport: Transport) -> Result<(), Refused> {
         let now_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         // Polls come back after every answer, which is no storm; they have a bucket of their own.
-        let (bucket, rate) = match connect.transport {
+        let (bucket, rate) = match transport {
             Transport::Poll => (&self.poll_admission, self.limits.polls_per_second_max),
             Transport::Ws | Transport::Sse => (&self.admission, self.limits.connects_per_second_max),
         };
         let admitted = bucket.lock().expect("nothing panics while it admits").take(now_us, rate, rate);
-        admitted.map_err(|wait_ms| self.come_back(CloseReason::ServerBusy, ErrorCode::ServerBusy, wait_ms))?;
+        admitted.map_err(|wait_ms| self.come_back(CloseReason::ServerBusy, ErrorCode::ServerBusy, wait_ms))
+    }
+
+    fn admit(&self, connect: &mut Connect) -> Result<(SessionKey, Arc<Mailbox>, EventId), Refused> {
+        if connect.caller.expires_at_ms <= self.now_ms() {
+            return Err(Refused::of(CloseReason::ExpiredToken, ErrorCode::ExpiredToken));
+        }
+        self.admit_rate(connect.transport)?;
         let mut core = self.core();
         // Asked under the lock, under which the drain collects whom it tells.
         if self.draining.load(Ordering::Relaxed) {

@@ -10,7 +10,7 @@ use crate::node::{Connect, Node, Refused};
 use campanile_journal::JournalError;
 use campanile_wire::caller::PersonCaller;
 use campanile_wire::frame::{Gap, GapReason, ServerFrame};
-use campanile_wire::{Channel, CloseReason, Cursor, ErrorCode, EventId, Id, instant};
+use campanile_wire::{Channel, CloseReason, Cursor, ErrorCode, Event, EventId, Id, instant};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -50,6 +50,8 @@ pub struct Session {
     cursor: EventId,
     reading: bool,
     replay: Option<Replay>,
+    /// Events of the next page from the store: fewer after large ones, so that a page's bytes stay bounded.
+    page_events: usize,
     /// Pruning up to here has been told.
     gap_told_to: EventId,
     /// Frames that stand before anything else.
@@ -84,6 +86,7 @@ impl Session {
             cursor: position,
             reading: false,
             replay: None,
+            page_events: PAGE_EVENTS_FIRST,
             gap_told_to: 0,
             first: Vec::new(),
             views: Vec::new(),
@@ -259,12 +262,15 @@ impl Session {
         let core = node.core();
         let Some(events) = core.tail.after(self.cursor) else { return };
         node.metrics.count(|metrics| &metrics.pages_from_tail);
+        let mut bytes = 0;
         for (looked_at, delivery) in events.enumerate() {
-            if out.len() >= node.limits.page_events_max || looked_at >= node.limits.tail_look_events_max {
+            let full = out.len() >= node.limits.page_events_max || bytes >= node.limits.page_bytes_max;
+            if full || looked_at >= node.limits.tail_look_events_max {
                 return;
             }
             self.cursor = delivery.event.id;
             if core.hub.due(self.key, &core.members, &delivery.event.channel, delivery.event.id) {
+                bytes += delivery.event.bytes();
                 self.hand_out(Arc::clone(delivery), out);
             }
         }
@@ -284,8 +290,8 @@ impl Session {
             let core = node.core();
             (core.hub.channels_of(self.key, &core.members), core.position)
         };
-        let page = node.limits.page_events_max as u64;
-        let (events, pruned) = node.site.journal.read_channels(&channels, self.cursor, upto, page).await?;
+        let page = self.page_events.min(node.limits.page_events_max);
+        let (events, pruned) = node.site.journal.read_channels(&channels, self.cursor, upto, page as u64).await?;
         node.metrics.count(|metrics| &metrics.pages_from_store);
         // Judged by membership as it is after the read, which is never behind the page.
         let core = node.core();
@@ -304,7 +310,11 @@ impl Session {
             let gap = Gap { from: self.cursor, to: pruned_to, reason: GapReason::Retention };
             out.push(Outgoing::Frame(ServerFrame::Gap(gap).to_json()));
         }
-        let read_to = if events.len() < page as usize { upto } else { events.last().map_or(upto, |event| event.id) };
+        let read_to = if events.len() < page { upto } else { events.last().map_or(upto, |event| event.id) };
+        let bytes: usize = events.iter().map(Event::bytes).sum();
+        // The next page by what this one weighed: at most twice as many, and never none.
+        let fitting = page * node.limits.page_bytes_max / bytes.max(1);
+        self.page_events = fitting.clamp(1, page * 2);
         for event in events {
             if core.hub.due(self.key, &core.members, &event.channel, event.id) {
                 self.hand_out(Arc::new(Delivery::new(event)), out);
@@ -355,6 +365,8 @@ impl Session {
     }
 }
 
+/// Events of a session's first page from the store; what it weighs decides on the next.
+const PAGE_EVENTS_FIRST: usize = 16;
 /// Wait before history is read again after the store failed.
 const STORE_RETRY: std::time::Duration = std::time::Duration::from_millis(500);
 

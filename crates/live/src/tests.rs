@@ -5,6 +5,7 @@ mod asking;
 mod following;
 mod interleavings;
 mod listening;
+mod measuring;
 mod model;
 mod polling;
 mod reading_frames;

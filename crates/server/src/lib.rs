@@ -11,3 +11,4 @@ mod identity;
 mod listen;
 mod log;
 mod maintenance;
+mod stall;

@@ -1,6 +1,7 @@
 //! The accept loop: one port, HTTP/1.1 with upgrades, bounded header time and size.
 
 use crate::http::Peer;
+use crate::stall::{Stalling, WriteEnd};
 use axum::Router;
 use axum::body::Body;
 use hyper::service::service_fn;
@@ -34,8 +35,17 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until `stop`; then lets requests that are under way end within `grace`.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, grace: Duration) {
+/// What the listener waits for.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    /// A peer that takes no byte for so long is cut off.
+    pub(crate) stalled_max: Duration,
+    /// Requests that are under way at the stop may take so long.
+    pub(crate) grace: Duration,
+}
+
+/// Serves until `stop`; then lets requests that are under way end within the grace.
+pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, times: Times) {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -44,7 +54,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         };
         match accepted {
             Ok((stream, peer)) => {
-                connections.spawn(serve_connection(stream, peer, router.clone(), stop.clone()));
+                connections.spawn(serve_connection(stream, peer, router.clone(), stop.clone(), times.stalled_max));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -54,14 +64,17 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     }
     connections.close();
     // Whoever is not done by then is cut: the process ends.
-    let _ = tokio::time::timeout(grace, connections.wait()).await;
+    let _ = tokio::time::timeout(times.grace, connections.wait()).await;
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken, stalled_max: Duration) {
     // Events are small and must leave at once.
     let _ = stream.set_nodelay(true);
+    let end = WriteEnd::default();
+    let stream = Stalling::new(stream, stalled_max, end.clone());
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(end.clone());
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
     });

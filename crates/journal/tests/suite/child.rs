@@ -54,16 +54,20 @@ impl Loop {
                 return None;
             }
             // The harness ends its own line only after the test, so the first of ours may stand behind "test … ".
-            if let Some(start) = ["ack ", "seen ", "held"].iter().filter_map(|word| line.find(word)).min() {
+            if let Some(start) = ["ready", "ack ", "seen ", "held"].iter().filter_map(|word| line.find(word)).min() {
                 return Some(line[start..].trim_end().to_owned());
             }
         }
     }
 
-    /// Waits for the end and answers all further lines; panics when the process failed.
-    pub fn finish(mut self) -> Vec<String> {
+    /// Ends its stdin: it publishes, or lets the lock go.
+    pub fn go(&mut self) {
         drop(self.child.stdin.take());
-        let lines: Vec<String> = std::iter::from_fn(|| self.next_line()).collect();
+    }
+
+    /// Lets it go on, waits for the end and answers all further lines; panics when the process failed.
+    pub fn finish(mut self) -> Vec<String> {
+        let lines = self.rest();
         let status = self.child.wait().unwrap();
         let mut errors = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
@@ -73,9 +77,14 @@ impl Loop {
 
     /// Waits until somebody has killed it.
     pub fn await_death(mut self) -> Vec<String> {
-        let lines: Vec<String> = std::iter::from_fn(|| self.next_line()).collect();
+        let lines = self.rest();
         assert!(!self.child.wait().unwrap().success(), "the commit loop should have been killed");
         lines
+    }
+
+    fn rest(&mut self) -> Vec<String> {
+        self.go();
+        std::iter::from_fn(|| self.next_line()).filter(|line| line != "ready").collect()
     }
 }
 

@@ -40,7 +40,7 @@ async fn assert_only_the_good(site: &Site, journal: &Journal, good: &[Outcome]) 
 }
 
 async fn a_command_over_its_time_limit_leaves_nothing_and_its_group_is_committed(site: &Site) {
-    let journal = site.open_with(limits(100)).await;
+    let journal = site.open_with(limits(400)).await;
     let endless = command(|tx| {
         Box::pin(async move {
             tx.emit(event(1, "never"));
@@ -54,11 +54,11 @@ async fn a_command_over_its_time_limit_leaves_nothing_and_its_group_is_committed
 }
 
 async fn a_statement_over_the_commands_time_limit_leaves_nothing(site: &Site) {
-    let journal = site.open_with(limits(50)).await;
+    let journal = site.open_with(limits(250)).await;
     let sql = if site.is_sqlite() {
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT COUNT(*) AS count FROM n"
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000000) SELECT COUNT(*) AS count FROM n"
     } else {
-        "SELECT 1 FROM pg_sleep(0.3)"
+        "SELECT 1 FROM pg_sleep(1)"
     };
     let slow = command(move |tx| {
         Box::pin(async move {
@@ -116,7 +116,7 @@ async fn a_command_ends_with_its_first_failed_statement_whatever_it_makes_of_it(
 }
 
 async fn a_caller_that_goes_away_leaves_the_store_usable(site: &Site) {
-    let journal = site.open_with(JournalLimits { write_connections_max: 2, ..limits(200) }).await;
+    let journal = site.open_with(JournalLimits { write_connections_max: 2, ..limits(400) }).await;
     for id in 0..20 {
         let hanging = command(|tx| {
             Box::pin(async move {

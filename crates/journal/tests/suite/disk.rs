@@ -65,7 +65,11 @@ impl Disk {
     }
 
     fn replay_call(&mut self, call: &Call, folder: &str, bound: &mut HashMap<String, usize>) {
-        let path = if call.name.starts_with("unlink") { String::from_utf8_lossy(&call.bytes).into_owned() } else { call.target.clone() };
+        let path = if call.name.starts_with("unlink") {
+            String::from_utf8_lossy(&call.bytes).into_owned()
+        } else {
+            call.target.clone()
+        };
         if path == folder && call.name.ends_with("sync") {
             return keep(self.names.iter_mut().map(|name| (name.ended, &mut name.kept_from)), call);
         }
@@ -77,7 +81,13 @@ impl Disk {
         match call.name.as_str() {
             "openat" if call.outline.contains("O_CREAT") && !bound.contains_key(name) => {
                 bound.insert(name.to_owned(), self.files.len());
-                self.names.push(Naming { name: name.to_owned(), file: Some(self.files.len()), started, ended, kept_from: None });
+                self.names.push(Naming {
+                    name: name.to_owned(),
+                    file: Some(self.files.len()),
+                    started,
+                    ended,
+                    kept_from: None,
+                });
                 self.files.push(Vec::new());
             }
             "openat" => assert!(!call.outline.contains("O_TRUNC"), "this disk knows no O_TRUNC"),

@@ -2,6 +2,8 @@
 //!
 //! PostgreSQL is the server that `CAMPANILE_TEST_POSTGRES` names; its rules are skipped, with one line, when there is none.
 
+#![allow(clippy::unwrap_used, reason = "clippy sees tests only in the functions that carry the attribute")]
+
 #[macro_use]
 mod site;
 

@@ -32,12 +32,8 @@ async fn grants_and_revocations_are_intervals(site: &Site) {
     journal.publish(vec![change(vec![grant(1, 7), revoke(3, 7)])], None).await.unwrap();
     check(&journal, &[("1", "course:7", 1, None), ("2", "course:7", 1, None)]).await;
     journal.publish(vec![change(vec![revoke(1, 7)]), change(vec![grant(1, 7), grant(1, 8)])], None).await.unwrap();
-    let expected = [
-        ("1", "course:7", 1, Some(4)),
-        ("1", "course:7", 5, None),
-        ("1", "course:8", 5, None),
-        ("2", "course:7", 1, None),
-    ];
+    let expected =
+        [("1", "course:7", 1, Some(4)), ("1", "course:7", 5, None), ("1", "course:8", 5, None), ("2", "course:7", 1, None)];
     check(&journal, &expected).await;
     check(&site.open().await, &expected).await;
     let log = whole_log(&journal).await;
@@ -61,9 +57,8 @@ fn fold(log: &[Event], upto: u64) -> Vec<(String, String, u64, Option<u64>)> {
     for event in log.iter().take_while(|event| event.id <= upto) {
         for effect in &event.effects {
             let (Effect::Grant { person, channel } | Effect::Revoke { person, channel }) = effect;
-            let open = intervals
-                .iter_mut()
-                .find(|one| one.0 == person.as_str() && one.1 == channel.as_str() && one.3.is_none());
+            let open =
+                intervals.iter_mut().find(|one| one.0 == person.as_str() && one.1 == channel.as_str() && one.3.is_none());
             match (effect, open) {
                 (Effect::Grant { .. }, None) => {
                     intervals.push((person.as_str().into(), channel.as_str().into(), event.id, None));

@@ -88,12 +88,15 @@ async fn two_processes_writing_at_once_leave_no_hole_and_no_reader_skips(site: &
     const EVENTS: &str = "150";
     drop(site.open().await);
     let reader = site.open().await;
-    let loops: Vec<_> = ["a", "b"].iter().map(|name| child::start(&["publish", &site.url, EVENTS, "3", name])).collect();
+    let mut loops = ["a", "b"].map(|name| child::start(&["publish", &site.url, EVENTS, "3", name]));
+    for one in &mut loops {
+        assert_eq!(one.next_line().as_deref(), Some("ready"));
+    }
+    loops.iter_mut().for_each(child::Loop::go);
     let acks = loops.into_iter().map(|one| tokio::task::spawn_blocking(|| one.finish())).collect::<Vec<_>>();
     // Each loop may go over its number by what the last round of its tasks adds: follow what is certain, then read the rest.
     let seen = follow(reader.clone(), 300).await;
     let mut acknowledged = BTreeMap::new();
-    let mut switches = 0;
     for process in acks {
         for line in process.await.unwrap() {
             let (id, marker) = child::ack(&line);
@@ -107,7 +110,7 @@ async fn two_processes_writing_at_once_leave_no_hole_and_no_reader_skips(site: &
         assert!(log[*id as usize - 1].data.contains(marker), "id {id} was acknowledged for {marker}");
     }
     let writers: Vec<bool> = acknowledged.values().map(|marker| marker.contains("-a-")).collect();
-    switches += writers.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let switches = writers.windows(2).filter(|pair| pair[0] != pair[1]).count();
     assert!(switches > 0, "the processes did not write at the same time, so nothing was tested");
 }
 

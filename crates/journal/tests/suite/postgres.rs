@@ -6,14 +6,17 @@ use crate::site::{NOTES, Site, code, command, event, ids, key, say, whole_log, w
 use crate::trace::{self, Call};
 use campanile_journal::{Journal, JournalLimits, Outcome, UnitError};
 use campanile_wire::ErrorCode;
+use sqlx::{Connection, Executor, PgConnection};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-/// Rounds in which the server is killed.
-const KILLS: usize = 3;
+/// How often the server is killed at least; and at most, until a commit was under way.
+const KILLS: std::ops::RangeInclusive<usize> = 3..=12;
+/// Each commit waits a little before its flush, so that a kill finds one under way.
+const SLOW_COMMITS: [&str; 2] = ["commit_delay=5000", "commit_siblings=0"];
 
 /// What a writer met until its event was acknowledged.
 #[derive(Default)]
@@ -54,6 +57,7 @@ async fn until_acknowledged(journal: &Journal, id: i64, met: &Met) -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_in_the_middle_of_commits_loses_nothing_acknowledged() {
     let Some(mut server) = Server::start() else { return };
+    server.restart(&SLOW_COMMITS, &[]);
     let site = Site::on_server(&server.url()).await;
     let limits = JournalLimits { lock_wait_ms_max: 2_000, write_connections_max: 6, ..JournalLimits::default() };
     let journal = site.open_with(limits).await;
@@ -71,15 +75,18 @@ async fn a_server_killed_in_the_middle_of_commits_loses_nothing_acknowledged() {
         });
     }
     let mut acknowledged = BTreeMap::new();
-    for round in 0..=KILLS {
+    let mut kills = 0;
+    loop {
         for _ in 0..50 {
             let (id, note) = acked.recv().await.unwrap();
             assert_eq!(acknowledged.insert(id, note), None, "id {id} was given out twice");
         }
-        if round < KILLS {
-            server.kill();
-            server.restart(&[], &[]);
+        if kills == *KILLS.end() || (kills >= *KILLS.start() && met.unknown.load(Ordering::SeqCst) > 0) {
+            break;
         }
+        server.kill();
+        server.restart(&SLOW_COMMITS, &[]);
+        kills += 1;
     }
     acked.close();
     while let Some((id, note)) = acked.recv().await {
@@ -96,7 +103,7 @@ async fn a_server_killed_in_the_middle_of_commits_loses_nothing_acknowledged() {
     let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
     assert!(count(&met.unknown) > 0, "no commit was under way when the server was killed, so nothing was tested");
     say(&format!(
-        "PostgreSQL killed {KILLS} times: {} acknowledged, lost 0, twice 0; {} commits unknown ({} of them had happened), {} times unavailable",
+        "PostgreSQL killed {kills} times: {} acknowledged, lost 0, twice 0; {} commits unknown ({} of them had happened), {} times unavailable",
         acknowledged.len(),
         count(&met.unknown),
         count(&met.settled_as_done),
@@ -110,7 +117,8 @@ async fn a_server_that_falls_silent_holds_nobody_up_beyond_the_limits() {
     let Some(server) = Server::start() else { return };
     let server = Arc::new(server);
     let site = Site::on_server(&server.url()).await;
-    let journal = site.open_with(JournalLimits { command_ms_max: 150, lock_wait_ms_max: 150, ..JournalLimits::default() }).await;
+    let journal =
+        site.open_with(JournalLimits { command_ms_max: 400, lock_wait_ms_max: 400, ..JournalLimits::default() }).await;
     journal.publish(vec![event(1, "before")], None).await.unwrap();
     let silencing = {
         let server = Arc::clone(&server);
@@ -129,7 +137,7 @@ async fn a_server_that_falls_silent_holds_nobody_up_beyond_the_limits() {
     assert_eq!(code(journal.run(silencing, None).await), ErrorCode::StoreUnavailable);
     assert_eq!(code(journal.publish(vec![event(1, "never")], None).await), ErrorCode::StoreUnavailable);
     assert!(journal.head().await.is_err());
-    assert!(started.elapsed().as_secs() < 10, "the silence held us up for {:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 20, "the silence held us up for {:?}", started.elapsed());
     server.signal("CONT");
     // What the server was in the middle of when it fell silent, it ends by itself.
     let (mut again, mut tries) = (journal.publish(vec![event(1, "afterwards")], key("k", "body")).await, 0);
@@ -173,6 +181,25 @@ async fn readers_cannot_write_and_a_stricter_default_isolation_does_no_harm() {
     let publishes = (0..100).map(|id| journal.run(write_note(id, &format!("note {id}")), None));
     assert!(futures_util::future::join_all(publishes).await.iter().all(Result::is_ok));
     assert_eq!(whole_log(&journal).await.len(), 100);
+    site.drop_database().await;
+}
+
+/// A large table's migration takes longer than any command may; the other nodes wait for it when they start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_starts_during_a_long_migration_waits_for_it() {
+    let Some(site) = Site::postgres().await else { return };
+    let mut migrating = PgConnection::connect(&site.url).await.unwrap();
+    migrating.execute("BEGIN; SELECT pg_advisory_xact_lock(7236152)").await.unwrap();
+    let limits = JournalLimits { command_ms_max: 50, lock_wait_ms_max: 500, ..JournalLimits::default() };
+    let mut starting = Box::pin(site.open_with(limits));
+    // Longer than each of the node's limits, by the server's own clock.
+    let waited = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'campanile' AND datname = current_database() \
+                  AND wait_event = 'advisory' AND clock_timestamp() - query_start > interval '2 s'";
+    while site.number(waited).await == 0 {
+        assert!(futures_util::poll!(starting.as_mut()).is_pending(), "the node did not wait");
+    }
+    migrating.execute("COMMIT").await.unwrap();
+    assert_eq!(starting.await.publish(vec![event(1, "started")], None).await.unwrap().events[0].id, 1);
     site.drop_database().await;
 }
 

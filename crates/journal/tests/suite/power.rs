@@ -50,7 +50,12 @@ fn traced_run(prepare: &[&[&str]], more: &[&str], words: &[&str]) -> Run {
     });
     let before = before.collect();
     let trace_file = traces.path().join("trace");
-    child::start_traced(&trace_file, &[&["--seccomp-bpf"], more].concat(), &place(words).iter().map(String::as_str).collect::<Vec<_>>()).finish();
+    child::start_traced(
+        &trace_file,
+        &[&["--seccomp-bpf"], more].concat(),
+        &place(words).iter().map(String::as_str).collect::<Vec<_>>(),
+    )
+    .finish();
     let calls = trace::parse(&std::fs::read_to_string(&trace_file).unwrap());
     let disk = Disk::replay(&calls, &folder, before);
     let acks = calls.iter().filter(|call| is_ack(call)).map(|call| {
@@ -113,9 +118,9 @@ async fn is_all_there(folder: &Path, acked: &[(u64, &str)]) -> bool {
     let verdict: String = sqlx::query("PRAGMA integrity_check").fetch_one(&mut conn).await.unwrap().get(0);
     head.id == log.len() as u64
         && verdict == "ok"
-        && acked.iter().all(|(id, marker)| {
-            log.get(usize::try_from(*id).unwrap() - 1).is_some_and(|event| event.data.contains(marker))
-        })
+        && acked
+            .iter()
+            .all(|(id, marker)| log.get(usize::try_from(*id).unwrap() - 1).is_some_and(|event| event.data.contains(marker)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,5 +173,8 @@ async fn a_commit_whose_flush_fails_is_not_acknowledged() {
     assert_eq!(judge(&run).early, Vec::<String>::new(), "told before the flush");
     let losses = cut_power(&run, 9).await;
     assert_eq!(losses.caught, 0, "of {} power cuts {} took something acknowledged", losses.cuts, losses.caught);
-    say(&format!("{failed} flushes failed; {} power cuts with {} acknowledgements to lose; lost 0", losses.cuts, losses.chances));
+    say(&format!(
+        "{failed} flushes failed; {} power cuts with {} acknowledgements to lose; lost 0",
+        losses.cuts, losses.chances
+    ));
 }

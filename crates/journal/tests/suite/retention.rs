@@ -1,6 +1,6 @@
 //! Retention: what is pruned is told per channel, and cursors of channels and instants read what is left.
 
-use crate::site::{Site, channel, event, START_MS};
+use crate::site::{START_MS, Site, channel, event};
 use campanile_journal::{Journal, NewEvent, Retention};
 use campanile_wire::{Channel, Event, EventId};
 use proptest::prelude::{ProptestConfig, Strategy};
@@ -78,7 +78,8 @@ async fn pruning_goes_on_in_steps_until_all_is_gone(site: &Site) {
 
 async fn reading_channels_equals_reading_all_and_sifting(site: &Site) {
     let journal = site.open().await;
-    let batch = (0..1_000).map(|place: i64| of_kind(place * place % 331, if place % 4 == 0 { "typing" } else { "grade" })).collect();
+    let batch =
+        (0..1_000).map(|place: i64| of_kind(place * place % 331, if place % 4 == 0 { "typing" } else { "grade" })).collect();
     journal.publish(batch, None).await.unwrap();
     journal.prune("typing", Retention::Newest(1)).await.unwrap();
     let all = journal.read(0, u64::MAX, u64::MAX).await.unwrap();
@@ -141,7 +142,13 @@ async fn check_cursors(journal: &Journal) {
         let cursor = journal.cursor_at(instant_ms).await.unwrap();
         for event in &events {
             let due = event.recorded_at_ms >= instant_ms;
-            assert_eq!(event.id > cursor, due, "cursor {cursor} of {instant_ms}: event {} at {}", event.id, event.recorded_at_ms);
+            assert_eq!(
+                event.id > cursor,
+                due,
+                "cursor {cursor} of {instant_ms}: event {} at {}",
+                event.id,
+                event.recorded_at_ms
+            );
         }
         if head.recorded_at_ms < instant_ms {
             assert_eq!(cursor, head.id, "after the newest event the cursor is the head");

@@ -120,8 +120,10 @@ fn is_root() -> bool {
 /// PostgreSQL refuses to run as root.
 fn as_postgres(around: &[&str], program: &Path) -> Command {
     let mut words: Vec<&str> = around.to_vec();
+    // Should this test be killed, the kernel orders the server to shut down.
+    words.extend(["setpriv", "--pdeathsig", "INT"]);
     if is_root() {
-        words.extend(["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]);
+        words.extend(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
     }
     words.push(program.to_str().unwrap());
     let mut command = Command::new(words[0]);
@@ -139,5 +141,9 @@ fn is_ready(child: &mut Child) -> bool {
 
 fn send(signal: &str, processes: &[u32]) {
     // A process may have ended by itself meanwhile.
-    let _ = Command::new("kill").arg(format!("-{signal}")).args(processes.iter().map(u32::to_string)).stderr(Stdio::null()).status();
+    let _ = Command::new("kill")
+        .arg(format!("-{signal}"))
+        .args(processes.iter().map(u32::to_string))
+        .stderr(Stdio::null())
+        .status();
 }

@@ -64,7 +64,9 @@ impl Site {
     pub async fn postgres() -> Option<Self> {
         static SAID: Once = Once::new();
         let Ok(base) = std::env::var("CAMPANILE_TEST_POSTGRES") else {
-            SAID.call_once(|| say("CAMPANILE_TEST_POSTGRES is not set: the rules are not tested on PostgreSQL (scripts/with-postgres)"));
+            SAID.call_once(|| {
+                say("CAMPANILE_TEST_POSTGRES is not set: the rules are not tested on PostgreSQL (scripts/with-postgres)");
+            });
             return None;
         };
         Some(Self::on_server(&base).await)
@@ -158,7 +160,7 @@ impl Site {
 
 /// One plain line, past the harness's capture.
 pub fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 pub fn channel(id: i64) -> Channel {

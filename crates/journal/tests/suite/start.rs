@@ -84,7 +84,8 @@ async fn what_is_no_store_is_refused_with_a_sentence() {
         assert!(error.to_string().contains(expected), "{url}: {error}");
     }
     let site = Site::sqlite();
-    std::fs::write(site.file(), "this is a text, and long enough that it could be taken for a database's header".repeat(20)).unwrap();
+    std::fs::write(site.file(), "this is a text, and long enough that it could be taken for a database's header".repeat(20))
+        .unwrap();
     assert_eq!(site.try_open(&[], JournalLimits::default()).await.err().unwrap().code(), ErrorCode::StoreUnavailable);
 }
 

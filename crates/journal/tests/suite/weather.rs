@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 fn short_wait() -> JournalLimits {
-    JournalLimits { lock_wait_ms_max: 150, ..JournalLimits::default() }
+    JournalLimits { lock_wait_ms_max: 500, ..JournalLimits::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,7 +175,8 @@ async fn what_a_killed_process_left_unflushed_is_flushed_before_anybody_is_told(
         leftovers += usize::from(seen.len() > acked.len());
         let calls = trace::parse(&std::fs::read_to_string(&trace_file).unwrap());
         let told = calls.iter().find(|call| call.is_write() && call.bytes.starts_with(b"seen ")).expect("something was told");
-        let flushed = |call: &trace::Call| call.is_flush() && call.target.ends_with("site.db-wal") && call.ended_before(told.started);
+        let flushed =
+            |call: &trace::Call| call.is_flush() && call.target.ends_with("site.db-wal") && call.ended_before(told.started);
         assert!(calls.iter().any(flushed), "a commit that was never flushed was told");
     }
     assert!(leftovers > 0, "no process was killed between a commit's write and its flush, so nothing was tested");

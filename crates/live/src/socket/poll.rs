@@ -1,7 +1,10 @@
 //! Long poll: one session for one answer.
 
 use crate::session::{Ending, Outgoing, Session};
+use bytes::Bytes;
 use campanile_wire::ErrorCode;
+use futures_util::Stream;
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// How long a poll waits for history that the store is slow to give; then it answers `more` and the client asks again.
@@ -10,11 +13,31 @@ const HISTORY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The answer to a poll.
 pub struct Answer {
     /// `{"events":[…],"cursor":…,"epoch":…,"gap":…,"next_poll_ms":…,"more":…}`
-    pub json: String,
+    json: Bytes,
+    /// Held until the answer is written, so that one that nobody reads counts for its person's connections.
+    session: Session,
+}
+
+/// Bytes given to the socket at once.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+impl Answer {
+    /// The length of the JSON.
+    pub fn json_bytes(&self) -> usize {
+        self.json.len()
+    }
+
+    /// The JSON in pieces, as the socket takes them.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+        futures_util::stream::unfold((self.json, self.session), async |(mut left, session)| {
+            let chunk = left.split_to(left.len().min(CHUNK_BYTES));
+            (!chunk.is_empty()).then_some((Ok(chunk), (left, session)))
+        })
+    }
 }
 
 /// The answer to a client that has no cursor yet: the place where its reading begins, and no event, so that none stands before it.
-pub fn head(session: &Session) -> Answer {
+pub fn head(session: Session) -> Answer {
     Gathered::default().into_answer(session)
 }
 
@@ -47,10 +70,11 @@ pub async fn answer(mut session: Session, wait: Duration) -> Result<Answer, (Err
         if let Some(retry_after_ms) = come_back_ms.filter(|_| gathered.events.is_empty()) {
             return Err((ErrorCode::ServerDraining, retry_after_ms));
         }
-        let full = gathered.events.len() + session.node.limits.page_events_max > events_max;
+        let heavy = gathered.bytes >= session.node.limits.page_bytes_max;
+        let full = heavy || gathered.events.len() + session.node.limits.page_events_max > events_max;
         let settled = !session.is_reading() && (!gathered.events.is_empty() || gathered.gap.is_some());
         if full || settled || timed_out || gathered.ending.is_some() {
-            return Ok(gathered.into_answer(&session));
+            return Ok(gathered.into_answer(session));
         }
     }
 }
@@ -58,6 +82,7 @@ pub async fn answer(mut session: Session, wait: Duration) -> Result<Answer, (Err
 #[derive(Default)]
 struct Gathered {
     events: Vec<String>,
+    bytes: usize,
     gap: Option<String>,
     ending: Option<Ending>,
 }
@@ -66,7 +91,10 @@ impl Gathered {
     fn take(&mut self, out: Vec<Outgoing>) {
         for outgoing in out {
             match outgoing {
-                Outgoing::Event(delivery) => self.events.push(String::from_utf8_lossy(delivery.json()).into_owned()),
+                Outgoing::Event(delivery) => {
+                    self.bytes += delivery.json().len();
+                    self.events.push(String::from_utf8_lossy(delivery.json()).into_owned());
+                }
                 // A poll gets no frames but gaps; the newest reaches furthest.
                 Outgoing::Frame(json) if json.starts_with("{\"type\":\"gap\"") => self.gap = Some(json),
                 Outgoing::Frame(_) => {}
@@ -75,9 +103,9 @@ impl Gathered {
         }
     }
 
-    fn into_answer(self, session: &Session) -> Answer {
+    fn into_answer(self, session: Session) -> Answer {
         let more = session.is_reading();
-        let next_poll_ms = if more { 0 } else { advised_pause_ms(session) };
+        let next_poll_ms = if more { 0 } else { advised_pause_ms(&session) };
         let json = format!(
             "{{\"events\":[{}],\"cursor\":{},\"epoch\":{},\"gap\":{},\"next_poll_ms\":{next_poll_ms},\"more\":{more}}}",
             self.events.join(","),
@@ -85,7 +113,7 @@ impl Gathered {
             session.epoch(),
             self.gap.as_deref().unwrap_or("null"),
         );
-        Answer { json }
+        Answer { json: json.into(), session }
     }
 }
 

@@ -66,15 +66,15 @@ async fn over_the_message_limit_messages_are_refused_and_who_does_not_stop_is_cl
     let school = School::with(limits).await;
     let mut client = greeted(&school).await;
     let mut heard = Vec::new();
-    for place in 0..7 {
+    for place in 0..20 {
         heard.extend(client.answer_to(json!({"type": "ping", "timestamp": place})).await);
         if heard.last().is_some_and(|line| line.starts_with("closed")) {
             break;
         }
     }
     assert_eq!(heard[..3], ["pong 0", "pong 1", "pong 2"]);
-    assert_eq!(heard[3..7], ["error rate_limited"; 4]);
-    assert_eq!(heard[7..], ["closed rate_limited"]);
+    assert_eq!(heard[3..6], ["error rate_limited"; 3]);
+    assert_eq!(heard[6..], ["closed rate_limited"]);
 }
 
 #[tokio::test]
@@ -97,9 +97,7 @@ async fn a_command_is_carried_out_and_answered_with_its_last_event() {
 async fn a_repeated_command_with_the_same_key_gives_the_same_answer_and_is_carried_out_once() {
     let school = School::open().await;
     let mut client = greeted(&school).await;
-    let post = |text: &str| {
-        json!({"type": "command", "ref": 1, "name": "post", "idempotency_key": "k", "data": {"channel": "course:7", "text": text}})
-    };
+    let post = |text: &str| json!({"type": "command", "ref": 1, "name": "post", "idempotency_key": "k", "data": {"channel": "course:7", "text": text}});
     for _ in 0..2 {
         client.says(post("hi")).await;
         assert_eq!(client.next().await, "reply 1 true 1");

@@ -66,8 +66,7 @@ async fn commits_that_are_handed_over_out_of_order_doubled_or_with_holes_are_hea
 
 #[tokio::test]
 async fn a_follower_that_lags_behind_memory_reads_the_log() {
-    let journal =
-        JournalLimits { commits_in_memory_max: 1, durability: Durability::UnsafeNoFlush, ..JournalLimits::default() };
+    let journal = JournalLimits { commits_in_memory_max: 1, durability: Durability::UnsafeNoFlush, ..JournalLimits::default() };
     let school = School::on(limits(), journal).await;
     school.grant(1, "course:7").await;
     let mut client = school.connect(1).await;
@@ -128,10 +127,8 @@ async fn what_was_pruned_before_this_node_read_it_is_a_gap_and_not_silence() {
     school.post("course:8", "bell").await;
     assert_eq!([client.next().await, client.next().await], ["gap 2..4 retention", "5 course:7 newest"]);
     assert_eq!(other.next().await, "6 course:8 bell");
-    assert_eq!(school.connect_since(1, 2).await.hears().await, [
-        "established at 6",
-        "gap 2..4 retention",
-        "5 course:7 newest",
-        "replayed 1 from 2 to 6 with a gap"
-    ]);
+    assert_eq!(
+        school.connect_since(1, 2).await.hears().await,
+        ["established at 6", "gap 2..4 retention", "5 course:7 newest", "replayed 1 from 2 to 6 with a gap"]
+    );
 }

@@ -295,7 +295,8 @@ impl World {
 }
 
 async fn play(limits: LiveLimits, steps: &[Step]) -> Result<(), String> {
-    let mut world = World { school: School::with(limits).await, model: Model::default(), notes: Vec::new(), readers: Vec::new() };
+    let mut world =
+        World { school: School::with(limits).await, model: Model::default(), notes: Vec::new(), readers: Vec::new() };
     for (place, step) in steps.iter().enumerate() {
         world.step(step).await.map_err(|why| format!("step {place}: {why}"))?;
     }

@@ -95,10 +95,10 @@ async fn a_client_may_leave_a_channel_and_come_back_to_it() {
     assert_eq!(client.answer_to(unsubscribe).await, ["established at 1", r#"unsubscribed ["course:7"]"#]);
     school.post("course:7", "unheard").await;
     assert!(client.hears().await.is_empty());
-    assert_eq!(client.answer_to(json!({"type": "replay_request", "last_event_id": 0})).await, [
-        "1 user:1 granted course:7",
-        "replayed 1 from 0 to 2"
-    ]);
+    assert_eq!(
+        client.answer_to(json!({"type": "replay_request", "last_event_id": 0})).await,
+        ["1 user:1 granted course:7", "replayed 1 from 0 to 2"]
+    );
     assert_eq!(client.answer_to(json!({"type": "subscribe", "channels": ["course:7"]})).await, [r#"subscribed ["course:7"]"#]);
     school.post("course:7", "heard").await;
     assert_eq!(client.hears().await, ["3 course:7 heard"]);
@@ -146,18 +146,15 @@ async fn a_role_that_the_roster_learns_while_the_client_is_connected_takes_the_t
     school.grant(1, "role:student").await;
     school.post("role:admin", "two").await;
     school.post("role:student", "three").await;
-    assert_eq!(client.hears().await, [
-        "established at 0",
-        "1 role:admin one",
-        "2 user:1 granted role:student",
-        "4 role:student three"
-    ]);
+    assert_eq!(
+        client.hears().await,
+        ["established at 0", "1 role:admin one", "2 user:1 granted role:student", "4 role:student three"]
+    );
     let replay = json!({"type": "replay_request", "last_event_id": 0});
-    assert_eq!(client.answer_to(replay).await, [
-        "2 user:1 granted role:student",
-        "4 role:student three",
-        "replayed 2 from 0 to 4"
-    ]);
+    assert_eq!(
+        client.answer_to(replay).await,
+        ["2 user:1 granted role:student", "4 role:student three", "replayed 2 from 0 to 4"]
+    );
 }
 
 #[tokio::test]

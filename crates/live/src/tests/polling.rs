@@ -14,7 +14,8 @@ async fn ask(school: &School, since: EventId, wait: Duration) -> Result<Value, E
     let wish = Connect { transport: Transport::Poll, since: Some(Cursor::Id(since)), ..wish(1) };
     let session = school.node.connect(wish).await.unwrap();
     let answer = soon(poll::answer(session, wait)).await.map_err(|(code, _)| code)?;
-    Ok(serde_json::from_str(&answer.json).unwrap())
+    let pieces: Vec<_> = answer.into_stream().map(|piece| piece.unwrap()).collect().await;
+    Ok(serde_json::from_slice(&pieces.concat()).unwrap())
 }
 
 /// The ids of an answer's events, its cursor, and whether there is more.
@@ -99,7 +100,8 @@ async fn a_waiting_poll_is_told_of_a_drain_and_a_replaced_one_is_simply_answered
 async fn a_stream_begins_with_retry_and_cursor_then_events_carry_their_ids() {
     let school = School::open().await;
     school.grant(1, "course:7").await;
-    let session = school.node.connect(Connect { transport: Transport::Sse, since: Some(Cursor::Id(0)), ..wish(1) }).await.unwrap();
+    let session =
+        school.node.connect(Connect { transport: Transport::Sse, since: Some(Cursor::Id(0)), ..wish(1) }).await.unwrap();
     let mut stream = pin!(sse::stream(session));
     let mut next = async || String::from_utf8(soon(stream.next()).await.unwrap().unwrap().to_vec()).unwrap();
     assert_eq!(next().await, "retry: 3000\nid: 0\n\n");
@@ -143,7 +145,9 @@ async fn a_stream_ends_with_the_credential_and_with_a_drain_by_a_named_event() {
         let last = blocks.last().unwrap();
         match drains {
             false => assert_eq!(last, "event: expired\ndata: {\"code\":\"expired_token\"}\n\n"),
-            true => assert!(last.contains("event: draining\ndata: {\"code\":\"server_draining\",\"retry_after_ms\":"), "{last}"),
+            true => {
+                assert!(last.contains("event: draining\ndata: {\"code\":\"server_draining\",\"retry_after_ms\":"), "{last}")
+            }
         }
     }
 }

@@ -99,7 +99,8 @@ fn some_json() -> impl Strategy<Value = String> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(|values| format!("[{}]", values.join(","))),
             prop::collection::vec((any::<String>(), inner), 0..6).prop_map(|fields| {
-                let fields: Vec<_> = fields.into_iter().map(|(key, value)| format!("{}:{value}", serde_json::json!(key))).collect();
+                let fields: Vec<_> =
+                    fields.into_iter().map(|(key, value)| format!("{}:{value}", serde_json::json!(key))).collect();
                 format!("{{{}}}", fields.join(","))
             }),
         ]
@@ -108,9 +109,22 @@ fn some_json() -> impl Strategy<Value = String> {
 
 /// A frame of a known type with fields that are sometimes right.
 fn some_frame() -> impl Strategy<Value = String> {
-    const KINDS: &[&str] = &["auth", "refresh", "ping", "replay_request", "subscribe", "unsubscribe", "command", "signal", "other"];
-    const NAMES: &[&str] =
-        &["token", "timestamp", "last_event_id", "channels", "view", "key", "ref", "name", "data", "idempotency_key", "signal", "channel"];
+    const KINDS: &[&str] =
+        &["auth", "refresh", "ping", "replay_request", "subscribe", "unsubscribe", "command", "signal", "other"];
+    const NAMES: &[&str] = &[
+        "token",
+        "timestamp",
+        "last_event_id",
+        "channels",
+        "view",
+        "key",
+        "ref",
+        "name",
+        "data",
+        "idempotency_key",
+        "signal",
+        "channel",
+    ];
     let fields = prop::collection::vec((prop::sample::select(NAMES), some_json()), 0..6);
     (prop::sample::select(KINDS), fields).prop_map(|(kind, fields)| {
         let fields: String = fields.into_iter().map(|(name, value)| format!(",\"{name}\":{value}")).collect();

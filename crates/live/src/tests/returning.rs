@@ -16,13 +16,10 @@ async fn a_returning_client_gets_exactly_what_it_missed_and_then_live_goes_on() 
     }
     let mut client = school.connect_since(1, 2).await;
     school.post("course:7", "d").await;
-    assert_eq!(client.hears().await, [
-        "established at 7",
-        "4 course:7 b",
-        "6 course:7 c",
-        "8 course:7 d",
-        "replayed 3 from 2 to 8"
-    ]);
+    assert_eq!(
+        client.hears().await,
+        ["established at 7", "4 course:7 b", "6 course:7 c", "8 course:7 d", "replayed 3 from 2 to 8"]
+    );
     school.post("course:7", "e").await;
     assert_eq!(client.hears().await, ["9 course:7 e"]);
     assert_eq!(school.node.metrics.pages_from_store.load(Ordering::Relaxed), 0, "the tail held it all");
@@ -36,17 +33,20 @@ async fn history_beyond_the_tail_comes_from_the_store_in_pages() {
         school.post(if place % 2 == 0 { "course:7" } else { "course:8" }, "bell").await;
     }
     let mut client = school.connect_since(1, 0).await;
-    assert_eq!(client.hears().await, [
-        "established at 12",
-        "1 user:1 granted course:7",
-        "2 course:7 bell",
-        "4 course:7 bell",
-        "6 course:7 bell",
-        "8 course:7 bell",
-        "10 course:7 bell",
-        "12 course:7 bell",
-        "replayed 7 from 0 to 12"
-    ]);
+    assert_eq!(
+        client.hears().await,
+        [
+            "established at 12",
+            "1 user:1 granted course:7",
+            "2 course:7 bell",
+            "4 course:7 bell",
+            "6 course:7 bell",
+            "8 course:7 bell",
+            "10 course:7 bell",
+            "12 course:7 bell",
+            "replayed 7 from 0 to 12"
+        ]
+    );
     assert!(school.node.metrics.pages_from_store.load(Ordering::Relaxed) >= 3);
 }
 
@@ -154,14 +154,17 @@ async fn pruned_school(limits: LiveLimits) -> School {
 async fn a_retention_gap_stands_before_the_jump_and_only_for_channels_that_the_client_reads() {
     let school = pruned_school(limits()).await;
     let mut client = school.connect_since(1, 0).await;
-    assert_eq!(client.hears().await, [
-        "established at 8",
-        "gap 0..3 retention",
-        "1 user:1 granted course:7",
-        "6 course:7 kept",
-        "7 course:7 newest",
-        "replayed 3 from 0 to 8 with a gap"
-    ]);
+    assert_eq!(
+        client.hears().await,
+        [
+            "established at 8",
+            "gap 0..3 retention",
+            "1 user:1 granted course:7",
+            "6 course:7 kept",
+            "7 course:7 newest",
+            "replayed 3 from 0 to 8 with a gap"
+        ]
+    );
     let mut beyond = school.connect_since(1, 3).await;
     let expect = ["established at 8", "6 course:7 kept", "7 course:7 newest", "replayed 2 from 3 to 8"];
     assert_eq!(beyond.hears().await, expect, "course 8 has lost event 5, but not for this client");
@@ -188,9 +191,11 @@ async fn what_was_pruned_before_the_grant_is_no_gap() {
     school.grant(1, "course:7").await;
     school.restart(limits()).await;
     let mut client = school.connect_since(1, 0).await;
-    assert_eq!(client.hears().await, ["established at 3", "1 user:1 granted course:7", "replayed 1 from 0 to 3"].map(|line| {
-        line.replace("1 user", "3 user")
-    }));
+    assert_eq!(
+        client.hears().await,
+        ["established at 3", "1 user:1 granted course:7", "replayed 1 from 0 to 3"]
+            .map(|line| { line.replace("1 user", "3 user") })
+    );
 }
 
 #[tokio::test]
@@ -205,14 +210,17 @@ async fn a_class_tells_a_gap_also_when_the_newest_loss_lies_in_a_barred_interval
     school.prune().await;
     school.restart(limits()).await;
     let mut client = school.connect_since(1, 1).await;
-    assert_eq!(client.hears().await, [
-        "established at 6",
-        "gap 1..4 retention",
-        "3 user:1 revoked class:7",
-        "5 user:1 granted class:7",
-        "6 class:7 newest",
-        "replayed 3 from 1 to 6 with a gap"
-    ]);
+    assert_eq!(
+        client.hears().await,
+        [
+            "established at 6",
+            "gap 1..4 retention",
+            "3 user:1 revoked class:7",
+            "5 user:1 granted class:7",
+            "6 class:7 newest",
+            "replayed 3 from 1 to 6 with a gap"
+        ]
+    );
     let mut barred = school.connect_since(1, 3).await;
     assert!(!barred.hears().await.join(" ").contains("gap"), "event 4 was never due");
 }

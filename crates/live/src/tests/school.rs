@@ -4,8 +4,8 @@ use crate::communicator::{Communicator, Heard};
 use crate::{Connect, LiveLimits, Node, Refused, Transport};
 use campanile_contract::bench::service;
 use campanile_contract::{
-    Authenticate, Caller, Channel, ChannelKind, Class, Command, CommandType, Ctx, DataCheck, Effect, ErrorCode, Event, EventType,
-    Feature, History, Id, Reader, Refusal, Registry, Retention, Site, Subject, UnitError, View, ViewType,
+    Authenticate, Caller, Channel, ChannelKind, Class, Command, CommandType, Ctx, DataCheck, Effect, ErrorCode, Event,
+    EventType, Feature, History, Id, Reader, Refusal, Registry, Retention, Site, Subject, UnitError, View, ViewType,
 };
 use campanile_journal::{Durability, JournalError, JournalLimits, ManualClock, Outcome};
 use campanile_wire::caller::PersonCaller;
@@ -247,6 +247,7 @@ const FEATURE: Feature = Feature {
         event("noted", "course", Retention::Newest(1)),
         event("class_noted", "class", Retention::Newest(1)),
         event("role_posted", "role", Retention::Forever),
+        event("user_posted", "user", Retention::Forever),
     ],
     commands: &[CommandType::of::<Grant>(), CommandType::of::<Revoke>(), CommandType::of::<Post>(), CommandType::of::<Note>()],
     routes: &[],
@@ -342,6 +343,7 @@ impl Command for Post {
         let kind = match self.channel.kind() {
             "class" => event("class_posted", "class", Retention::Forever),
             "role" => event("role_posted", "role", Retention::Forever),
+            "user" => event("user_posted", "user", Retention::Forever),
             _ => event("posted", "course", Retention::Forever),
         };
         ctx.emit(&kind, self.channel.clone(), &json!({"text": self.text}));

@@ -9,8 +9,7 @@ async fn classroom(limits: LiveLimits) -> (School, [Client; 4]) {
     let school = School::with(limits).await;
     school.grant(1, "course:7").await;
     school.grant(2, "course:7").await;
-    let mut clients =
-        [school.connect(1).await, school.connect(1).await, school.connect(2).await, school.connect(3).await];
+    let mut clients = [school.connect(1).await, school.connect(1).await, school.connect(2).await, school.connect(3).await];
     for client in &mut clients {
         client.hears().await;
     }
@@ -55,7 +54,8 @@ async fn a_signal_lives_ten_seconds() {
 
 #[tokio::test]
 async fn beyond_1500_waiting_signals_the_oldest_is_dropped() {
-    let (_school, [mut sender, _, mut member, _]) = classroom(LiveLimits { mailbox_signal_bytes_max: usize::MAX, ..limits() }).await;
+    let (_school, [mut sender, _, mut member, _]) =
+        classroom(LiveLimits { mailbox_signal_bytes_max: usize::MAX, ..limits() }).await;
     for place in 0..1_700 {
         sender.says(typing(place)).await;
     }

@@ -26,12 +26,10 @@ async fn nothing_of_the_course_is_replayed_to_a_withdrawn_person_from_memory_or_
         school.revoke(1, "course:7").await;
         school.post("course:7", "after").await;
         let mut client = school.connect_since(1, 0).await;
-        assert_eq!(client.hears().await, [
-            "established at 4",
-            "1 user:1 granted course:7",
-            "3 user:1 revoked course:7",
-            "replayed 2 from 0 to 4"
-        ]);
+        assert_eq!(
+            client.hears().await,
+            ["established at 4", "1 user:1 granted course:7", "3 user:1 revoked course:7", "replayed 2 from 0 to 4"]
+        );
     }
 }
 
@@ -61,7 +59,8 @@ async fn what_was_posted_between_withdrawal_and_return_is_not_due() {
             school.post(channel, "while away").await;
             school.grant(1, channel).await;
             school.post(channel, "back").await;
-            let live = [format!("3 user:1 revoked {channel}"), format!("5 user:1 granted {channel}"), format!("6 {channel} back")];
+            let live =
+                [format!("3 user:1 revoked {channel}"), format!("5 user:1 granted {channel}"), format!("6 {channel} back")];
             assert_eq!(client.hears().await, [&["established at 2".to_owned()][..], &live].concat());
 
             // A class keeps the time before for those who come back; a course begins anew.

@@ -3,6 +3,7 @@
 use super::Source;
 use crate::app::App;
 use crate::demo::{self, DevKeys};
+use crate::listen::Times;
 use crate::{http, listen, log};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -49,10 +50,15 @@ impl Serve {
             print(&demo::lines(keys, address)?);
         }
         let stop = CancellationToken::new();
-        let workers = app.work(&stop)?;
-        let served = tokio::spawn(listen::serve(listener, http::router(app.clone()), stop.clone(), LAST_REQUESTS));
+        // Workers stop with the beginning of the drain: both graces run side by side.
+        let rest = CancellationToken::new();
+        let workers = app.work(&rest)?;
+        let stalled_max = Duration::from_millis(app.config.limits.stalled_ms);
+        let times = Times { stalled_max, grace: LAST_REQUESTS };
+        let served = tokio::spawn(listen::serve(listener, http::router(app.clone()), stop.clone(), times));
         told_to_stop().await?;
         tracing::info!(connections = app.node.connections(), grace_ms = app.config.limits.drain_ms, "draining");
+        rest.cancel();
         tokio::select! {
             () = app.node.drain() => {}
             // Told twice: at once.

@@ -52,8 +52,13 @@ impl Asked {
         self.get("epoch").map(str::parse).transpose().map_err(invalid)
     }
 
-    pub(crate) fn client(&self) -> Option<Box<str>> {
-        self.get("client").filter(|client| client.len() <= CLIENT_BYTES_MAX).map(Box::from)
+    pub(crate) fn client(&self) -> Result<Option<Box<str>>, Refusal> {
+        match self.get("client") {
+            Some(client) if client.len() > CLIENT_BYTES_MAX => {
+                Err(Refusal::new(ErrorCode::InvalidData, format!("client has at most {CLIENT_BYTES_MAX} bytes")))
+            }
+            client => Ok(client.map(Box::from)),
+        }
     }
 
     pub(crate) fn only(&self, app: &App) -> Result<Option<Vec<Channel>>, Refusal> {
@@ -67,7 +72,7 @@ impl Asked {
             caller,
             since: self.since()?,
             epoch: self.epoch()?,
-            client: self.client(),
+            client: self.client()?,
             only: self.only(app)?,
             address: self.address,
             transport,

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::http::entrance::{Asked, reader};
 use crate::http::problem::{Problem, json_text};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -21,10 +22,12 @@ pub(crate) async fn poll(State(app): State<Arc<App>>, request: Request) -> Resul
     let session = app.node.connect(connect).await.map_err(Problem::of)?;
     let answer = match has_cursor {
         true => socket::poll::answer(session, wait).await,
-        false => Ok(socket::poll::head(&session)),
+        false => Ok(socket::poll::head(session)),
     };
     let answer = answer.map_err(|(code, retry_after_ms)| Problem::after(code, retry_after_ms))?;
-    let mut response = json_text(StatusCode::OK, answer.json);
+    let length = answer.json_bytes();
+    let mut response = json_text(StatusCode::OK, Body::from_stream(answer.into_stream()));
+    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

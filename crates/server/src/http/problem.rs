@@ -1,6 +1,7 @@
 //! Refusals as HTTP: `application/problem+json` with a documented code. The one place where an error becomes a response.
 
 use crate::gate::TooMany;
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use campanile_live::Refused;
@@ -62,8 +63,8 @@ impl IntoResponse for Problem {
 }
 
 /// An answer as JSON text.
-pub(crate) fn json_text(status: StatusCode, text: String) -> Response {
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+pub(crate) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.into()).into_response()
 }
 
 pub(crate) async fn not_found() -> Problem {

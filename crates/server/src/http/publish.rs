@@ -23,6 +23,7 @@ pub(crate) async fn publish(State(app): State<Arc<App>>, request: Request) -> Re
     let events = PublishBody::parse(&bytes)?;
     let repeatable = key.as_deref().map(|key| Repeatable { key, route: "POST /api/events", body: &bytes });
     let outcome = app.site.publish(&caller, &events, repeatable).await.map_err(Refusal::from)?;
+    app.node.applied(&outcome).await;
     Ok(marked(json_text(StatusCode::CREATED, answer(&outcome, events.is_batch)), &outcome))
 }
 

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::config::Reject;
 use crate::http::entrance::{Asked, reader};
 use crate::http::problem::Problem;
+use crate::stall::Stalling;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -15,7 +16,6 @@ use campanile_live::{Refused, Transport};
 use campanile_wire::{CloseReason, ErrorCode, Refusal};
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 
 pub(crate) async fn native(State(app): State<Arc<App>>, mut request: Request) -> Response {
     let upgrade = match check_upgrade(request.method(), request.version(), request.headers()) {
@@ -34,8 +34,8 @@ pub(crate) async fn native(State(app): State<Arc<App>>, mut request: Request) ->
     tokio::spawn(async move {
         let Ok(upgraded) = upgraded.await else { return };
         // The only transport that the listener speaks.
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
-        let (stream, early) = (parts.io.into_inner(), BytesMut::from(&parts.read_buf[..]));
+        let Ok(parts) = upgraded.downcast::<TokioIo<Stalling>>() else { return };
+        let (stream, early) = (parts.io.into_inner().into_inner(), BytesMut::from(&parts.read_buf[..]));
         drop(parts.read_buf);
         // A task of its own: this one's future is as large as the handshake's largest moment.
         tokio::spawn(serve(stream, early, opening));
@@ -52,11 +52,13 @@ async fn open(app: &Arc<App>, parts: &Parts) -> Result<Opening, Refused> {
             app.node.connect(connect).await.map(|session| Opening::Ready(Box::new(session)))
         }
         Err(refusal) if refusal.code == ErrorCode::NoCredential && app.config.auth.first_message.unwrap_or(true) => {
+            // They wait only seconds, but they must not come faster than others.
+            app.node.admit_rate(Transport::Ws)?;
             Ok(Opening::AwaitAuth(Box::new(AuthLater {
                 node: Arc::clone(&app.node),
                 since: asked.since().map_err(told)?,
                 epoch: asked.epoch().map_err(told)?,
-                client: asked.client(),
+                client: asked.client().map_err(told)?,
                 only: asked.only(app).map_err(told)?,
                 address: asked.address,
             })))

@@ -60,7 +60,8 @@ pub struct AuthLater {
 
 /// Serves one connection until it ends. `early` holds bytes that came behind the handshake.
 pub async fn serve(stream: TcpStream, early: BytesMut, opening: Opening) {
-    let mut socket = Socket { stream, decoder: Decoder::new(Limits::AUTHENTICATED), outbox: Outbox::default(), early };
+    let decoder = Decoder::new(Limits::AUTHENTICATED);
+    let mut socket = Socket { stream, decoder, outbox: Outbox::default(), early, unheard: Vec::new() };
     let session = match opening {
         Opening::Refused(ending) => return socket.say_goodbye(ending).await,
         Opening::Ready(session) => *session,
@@ -88,7 +89,8 @@ pub async fn serve(stream: TcpStream, early: BytesMut, opening: Opening) {
 async fn await_auth(socket: &mut Socket, later: AuthLater) -> Result<Session, Option<Ending>> {
     let ended = |reason| Err(Some(Ending::now(reason)));
     loop {
-        for message in socket.read().await? {
+        let mut messages = socket.read().await?.into_iter();
+        while let Some(message) = messages.next() {
             let text = match message {
                 Message::Text(text) => text,
                 Message::Ping(payload) => {
@@ -105,6 +107,7 @@ async fn await_auth(socket: &mut Socket, later: AuthLater) -> Result<Session, Op
                 Err(refusal) if refusal.code == ErrorCode::ExpiredToken => return ended(CloseReason::ExpiredToken),
                 Err(_) => return ended(CloseReason::InvalidToken),
             };
+            socket.unheard = messages.collect();
             let AuthLater { node, since, epoch, client, only, address } = later;
             let connect = Connect { caller, since, epoch, client, only, address, transport: Transport::Ws };
             let session = node.connect(connect).await;
@@ -119,6 +122,8 @@ struct Socket {
     decoder: Decoder,
     outbox: Outbox,
     early: BytesMut,
+    /// Messages that came in one piece with `auth`, behind it.
+    unheard: Vec<Message>,
 }
 
 impl Socket {
@@ -130,7 +135,7 @@ impl Socket {
 
     /// Waits until there is something to read. An error shows when it is read.
     async fn readable(&self) {
-        if self.early.is_empty() {
+        if self.early.is_empty() && self.unheard.is_empty() {
             let _ = poll_fn(|cx| self.stream.poll_read_ready(cx)).await;
         }
     }
@@ -141,6 +146,9 @@ impl Socket {
     }
 
     fn read_now(&mut self) -> Result<Vec<Message>, Option<Ending>> {
+        if !self.unheard.is_empty() {
+            return Ok(std::mem::take(&mut self.unheard));
+        }
         let mut input = std::mem::take(&mut self.early);
         if input.is_empty() {
             input.reserve(READ_BYTES);

@@ -1,0 +1,16 @@
+//! What an idle connection costs.
+
+use super::school::{School, wish};
+use crate::Session;
+use crate::socket::ws::{Opening, serve};
+
+#[tokio::test]
+async fn the_task_of_an_idle_connection_is_small() {
+    let school = School::open().await;
+    let session = school.node.connect(wish(1)).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let serving = size_of_val(&serve(stream, bytes::BytesMut::new(), Opening::Ready(Box::new(session))));
+    println!("session {} B, mailbox {} B, serving {serving} B", size_of::<Session>(), size_of::<crate::mailbox::Mailbox>());
+    assert!(serving <= 4 * 1024, "{serving} bytes");
+}
