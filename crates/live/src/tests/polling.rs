@@ -146,7 +146,7 @@ async fn a_stream_ends_with_the_credential_and_with_a_drain_by_a_named_event() {
         match drains {
             false => assert_eq!(last, "event: expired\ndata: {\"code\":\"expired_token\"}\n\n"),
             true => {
-                assert!(last.contains("event: draining\ndata: {\"code\":\"server_draining\",\"retry_after_ms\":"), "{last}")
+                assert!(last.contains("event: draining\ndata: {\"code\":\"server_draining\",\"retry_after_ms\":"), "{last}");
             }
         }
     }
