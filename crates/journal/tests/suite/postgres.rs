@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 /// How often the server is killed at least; and at most, until a commit was under way.
 const KILLS: std::ops::RangeInclusive<usize> = 3..=12;
 /// Each commit waits a little before its flush, so that a kill finds one under way.
-const SLOW_COMMITS: [&str; 2] = ["commit_delay=5000", "commit_siblings=0"];
+const SLOW_COMMITS: [&str; 2] = ["commit_delay=20000", "commit_siblings=0"];
 
 /// What a writer met until its event was acknowledged.
 #[derive(Default)]
@@ -77,7 +77,7 @@ async fn a_server_killed_in_the_middle_of_commits_loses_nothing_acknowledged() {
     let mut acknowledged = BTreeMap::new();
     let mut kills = 0;
     loop {
-        for _ in 0..50 {
+        for _ in 0..40 {
             let (id, note) = acked.recv().await.unwrap();
             assert_eq!(acknowledged.insert(id, note), None, "id {id} was given out twice");
         }
