@@ -78,7 +78,8 @@ impl Dialogue {
             ClientFrame::ReplayRequest { last_event_id } => {
                 let since = Cursor::from_json(&last_event_id)
                     .map_err(|error| Refusal::new(ErrorCode::InvalidCursor, error.to_string()))?;
-                self.session.rewind(since, None).await.map_err(Refusal::from)?;
+                // Boxed, as every read of the store is: an idle connection's task need not be as large.
+                Box::pin(self.session.rewind(since, None)).await.map_err(Refusal::from)?;
             }
             ClientFrame::Subscribe(selection) => self.select(selection, true)?,
             ClientFrame::Unsubscribe(selection) => self.select(selection, false)?,

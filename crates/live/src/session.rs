@@ -97,7 +97,7 @@ impl Session {
         }
         if let Some(since) = connect.since {
             // From here on an early return drops the session, which leaves the hub.
-            session.rewind(since, connect.epoch).await.map_err(|error| {
+            Box::pin(session.rewind(since, connect.epoch)).await.map_err(|error| {
                 tracing::warn!(error = %error, "a cursor could not be placed");
                 Refused { reason: CloseReason::InternalError, refusal: error.code().into(), retry_after_ms: Some(1_000) }
             })?;

@@ -4,6 +4,7 @@ use crate::site::say;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 use tempfile::TempDir;
 
 /// A server that runs until it is dropped.
@@ -19,7 +20,10 @@ impl Server {
     /// A new one; none, and one line, where its programs are not known.
     pub fn start() -> Option<Self> {
         let Some(bin) = std::env::var_os("CAMPANILE_TEST_POSTGRES_BIN").map(PathBuf::from) else {
-            say("CAMPANILE_TEST_POSTGRES_BIN is not set: bad weather for PostgreSQL is not tested (scripts/with-postgres)");
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                say("CAMPANILE_TEST_POSTGRES_BIN is not set: bad weather for PostgreSQL is not tested (scripts/with-postgres)");
+            });
             return None;
         };
         let dir = TempDir::new().unwrap();

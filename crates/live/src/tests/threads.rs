@@ -119,6 +119,11 @@ async fn nothing_posted_while_somebody_was_withdrawn_reaches_them_however_they_r
                 let revoked = run(&site, "revoke", json!({"person": 1, "channel": "course:7"})).await;
                 intervals.push((granted, revoked));
             }
+            intervals.push((grant(&site, 1, "course:7").await, EventId::MAX));
+            // The poster goes on: what it posts from here on is due.
+            for _ in 0..5 {
+                post(&site, "user:1", "always due").await;
+            }
             intervals
         }
     });
@@ -134,6 +139,8 @@ async fn nothing_posted_while_somebody_was_withdrawn_reaches_them_however_they_r
                     got.extend(read_restlessly(Arc::clone(&node), 1, since, end, seed).await);
                     since = if seed % 2 == 0 { 0 } else { end };
                 }
+                let end = node.position();
+                got.extend(read_restlessly(Arc::clone(&node), 1, end.saturating_sub(10), end, seed).await);
                 got
             })
         })

@@ -68,7 +68,7 @@ pub async fn serve(stream: TcpStream, early: BytesMut, opening: Opening) {
         Opening::AwaitAuth(later) => {
             socket.decoder.set_message_bytes_max(Limits::BEFORE_AUTHENTICATION.message_bytes_max);
             let wait = Duration::from_millis(later.node.limits.auth_ms_max);
-            let session = match tokio::time::timeout(wait, await_auth(&mut socket, *later)).await {
+            let session = match tokio::time::timeout(wait, Box::pin(await_auth(&mut socket, *later))).await {
                 Ok(session) => session,
                 Err(_) => Err(Some(Ending::now(CloseReason::AuthTimeout))),
             };
