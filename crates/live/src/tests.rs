@@ -2,6 +2,7 @@
 
 mod admitting;
 mod asking;
+mod blocked_sockets;
 mod following;
 mod interleavings;
 mod listening;

@@ -190,7 +190,7 @@ async fn a_node_that_starts_during_a_long_migration_waits_for_it() {
     let Some(site) = Site::postgres().await else { return };
     let mut migrating = PgConnection::connect(&site.url).await.unwrap();
     migrating.execute("BEGIN; SELECT pg_advisory_xact_lock(7236152)").await.unwrap();
-    let limits = JournalLimits { command_ms_max: 50, lock_wait_ms_max: 500, ..JournalLimits::default() };
+    let limits = JournalLimits { command_ms_max: 50, lock_wait_ms_max: 1_500, ..JournalLimits::default() };
     let mut starting = Box::pin(site.open_with(limits));
     // Longer than each of the node's limits, by the server's own clock.
     let waited = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'campanile' AND datname = current_database() \

@@ -90,7 +90,7 @@ async fn a_follower_that_lags_behind_memory_reads_the_log() {
 async fn the_follower_goes_on_when_the_store_is_back() {
     let journal = JournalLimits {
         read_connections_max: 1,
-        lock_wait_ms_max: 300,
+        connection_wait_ms_max: 300,
         durability: Durability::UnsafeNoFlush,
         ..JournalLimits::default()
     };

@@ -137,7 +137,7 @@ async fn a_heartbeats_cursor_never_passes_what_has_been_handed_out() {
 async fn a_failing_store_keeps_sessions_alive_and_history_follows_when_it_is_back() {
     let journal = JournalLimits {
         read_connections_max: 1,
-        lock_wait_ms_max: 300,
+        connection_wait_ms_max: 300,
         durability: Durability::UnsafeNoFlush,
         ..JournalLimits::default()
     };

@@ -4,7 +4,7 @@ mod connection;
 pub mod decoder;
 pub mod frame;
 pub mod handshake;
-mod outbox;
+pub(crate) mod outbox;
 pub mod violation;
 
 pub use connection::{AuthLater, Opening, serve};
