@@ -1,7 +1,9 @@
 //! Commands: one file each in a feature. The same door for HTTP, WebSocket and tests.
 
 use crate::event_type::EventType;
+use crate::publish::Publish;
 use crate::read;
+use crate::registry::Registry;
 use campanile_journal::{JournalError, NewEvent, Row, Tx, Unit, UnitError, Value};
 use campanile_wire::{Caller, Channel, Effect, Refusal};
 use futures_util::future::BoxFuture;
@@ -9,6 +11,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
+use std::sync::Arc;
 
 /// Something a caller may ask for that changes rows. Its fields are the request; unknown fields should be denied.
 ///
@@ -42,12 +45,13 @@ pub trait Command: DeserializeOwned + JsonSchema + Send + Sync + 'static {
 pub struct Ctx<'a> {
     tx: &'a mut Tx,
     caller: &'a Caller,
+    registry: &'a Registry,
 }
 
 impl<'a> Ctx<'a> {
     /// A context inside a transaction, also for what runs there without being a command, as the effects of a job.
-    pub fn new(tx: &'a mut Tx, caller: &'a Caller) -> Self {
-        Self { tx, caller }
+    pub fn new(tx: &'a mut Tx, caller: &'a Caller, registry: &'a Registry) -> Self {
+        Self { tx, caller, registry }
     }
 
     /// Who asked.
@@ -86,6 +90,15 @@ impl<'a> Ctx<'a> {
         self.emit_with(kind, channel, data, Vec::new());
     }
 
+    /// Adds an event whose type is known only by name, as [`Publish::fact`] checks it. Whether the caller may is the command's matter.
+    ///
+    /// # Errors
+    /// A documented refusal with a sentence for the publisher.
+    pub fn emit_fact(&mut self, fact: &Publish) -> Result<(), Refusal> {
+        self.tx.emit(fact.fact(self.registry)?);
+        Ok(())
+    }
+
     /// Adds an event that changes who may see what.
     ///
     /// # Panics
@@ -97,7 +110,7 @@ impl<'a> Ctx<'a> {
     }
 }
 
-type Prepare = fn(serde_json::Value, &Caller) -> Result<Box<dyn Unit>, Refusal>;
+type Prepare = fn(serde_json::Value, &Caller, &Arc<Registry>) -> Result<Box<dyn Unit>, Refusal>;
 
 /// A command with its type erased, as a feature lists it.
 #[derive(Clone, Copy)]
@@ -123,22 +136,27 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
     schemars::schema_for!(T)
 }
 
-fn prepare<C: Command>(fields: serde_json::Value, caller: &Caller) -> Result<Box<dyn Unit>, Refusal> {
+fn prepare<C: Command>(
+    fields: serde_json::Value,
+    caller: &Caller,
+    registry: &Arc<Registry>,
+) -> Result<Box<dyn Unit>, Refusal> {
     let command: C = read::from_fields(fields)?;
     command.permit(caller)?;
     command.check()?;
-    Ok(Box::new(Prepared { command, caller: caller.clone() }))
+    Ok(Box::new(Prepared { command, caller: caller.clone(), registry: Arc::clone(registry) }))
 }
 
 struct Prepared<C> {
     command: C,
     caller: Caller,
+    registry: Arc<Registry>,
 }
 
 impl<C: Command> Unit for Prepared<C> {
     fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<String, UnitError>> {
         Box::pin(async move {
-            let answer = self.command.run(&mut Ctx::new(tx, &self.caller)).await?;
+            let answer = self.command.run(&mut Ctx::new(tx, &self.caller, &self.registry)).await?;
             serde_json::to_string(&answer).map_err(|error| JournalError::Statement(error.to_string()).into())
         })
     }

@@ -20,10 +20,21 @@ pub struct EventType {
     pub class: Class,
     /// Whose data it is.
     pub subject: Subject,
+    /// Who brings it into the log.
+    pub origin: Origin,
     /// How long it is kept.
     pub retention: Retention,
     /// What its data must look like.
     pub data: DataCheck,
+}
+
+/// Who may bring events of a type into the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The feature's commands alone: what it tells is true only together with the rows and effects of its commit.
+    Feature,
+    /// The feature, and whoever holds an API key with the scope `publish` or `publish:{type}`.
+    Host,
 }
 
 /// What sort of data an event carries; later rules (export, erasure, push) go by it.
@@ -106,6 +117,20 @@ pub struct ChannelKind {
     pub name: &'static str,
     /// What a member is due of the time before the latest grant.
     pub history: History,
+    /// Roles whose members are due what every channel of this kind gets, as training staff every cadet's grades.
+    pub overseers: &'static [&'static str],
+}
+
+impl ChannelKind {
+    /// A kind whose channels are due to their members alone.
+    pub const fn new(name: &'static str, history: History) -> Self {
+        Self { name, history, overseers: &[] }
+    }
+
+    /// The same, due to the members of these roles too.
+    pub const fn overseen_by(self, roles: &'static [&'static str]) -> Self {
+        Self { overseers: roles, ..self }
+    }
 }
 
 /// What a member is due of the time before the latest grant.

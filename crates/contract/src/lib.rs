@@ -23,7 +23,7 @@ pub use campanile_journal::{
 };
 pub use campanile_wire::{Caller, Channel, Effect, ErrorCode, Event, Id, Refusal};
 pub use command::{Command, CommandType, Ctx};
-pub use event_type::{ChannelKind, Class, DataCheck, EventType, History, Subject};
+pub use event_type::{ChannelKind, Class, DataCheck, EventType, History, Origin, Subject};
 pub use feature::Feature;
 pub use field::{Line, Percent, Text, Timestamp};
 pub use job::JobType;

@@ -1,5 +1,6 @@
 //! Plain publishes: facts from a host platform that need no domain SQL.
 
+use crate::event_type::Origin;
 use crate::registry::Registry;
 use campanile_journal::NewEvent;
 use campanile_wire::{Caller, ErrorCode, Refusal};
@@ -72,7 +73,7 @@ impl PublishBody {
 }
 
 impl Publish {
-    /// Checks the publish in memory and makes it ready to be committed.
+    /// Checks in memory whether the caller may publish this, and makes it ready to be committed.
     ///
     /// # Errors
     /// A documented refusal with a sentence for the publisher.
@@ -83,6 +84,19 @@ impl Publish {
                 ErrorCode::Forbidden,
                 format!("publishing {} needs an API key with that scope", kind.name),
             ));
+        }
+        self.fact(registry)
+    }
+
+    /// Checks what is published, whoever publishes it.
+    ///
+    /// # Errors
+    /// A documented refusal with a sentence for the publisher.
+    pub fn fact(&self, registry: &Registry) -> Result<NewEvent, Refusal> {
+        let kind = registry.event_type(&self.kind)?;
+        if kind.origin == Origin::Feature {
+            let message = format!("{} comes from the commands of its feature alone", kind.name);
+            return Err(Refusal::new(ErrorCode::Forbidden, message));
         }
         let channel = registry.channel(&self.channel)?;
         if channel.kind() != kind.channel_kind {

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 /// Channel kinds that exist without any feature: everyone's own, by role, by cadet, and plain rooms.
 const OWN_KINDS: &[ChannelKind] = &[
-    ChannelKind { name: "user", history: History::All },
-    ChannelKind { name: "role", history: History::SinceGrant },
-    ChannelKind { name: "cadet", history: History::All },
+    ChannelKind::new("user", History::All),
+    ChannelKind::new("role", History::SinceGrant),
+    ChannelKind::new("cadet", History::All).overseen_by(&["admin", "training_staff"]),
 ];
 
 /// Everything that is declared, by name.
@@ -108,6 +108,16 @@ impl Registry {
     /// What a member of such a channel is due of the time before the latest grant.
     pub fn history(&self, channel_kind: &str) -> History {
         self.channel_kinds.get(channel_kind).map_or(History::SinceGrant, |kind| kind.history)
+    }
+
+    /// The roles whose members are due what every channel of this kind gets.
+    pub fn overseers(&self, channel_kind: &str) -> &'static [&'static str] {
+        self.channel_kinds.get(channel_kind).map_or(&[], |kind| kind.overseers)
+    }
+
+    /// The kinds of channel that some role oversees.
+    pub fn overseen_kinds(&self) -> impl Iterator<Item = &ChannelKind> {
+        self.channel_kinds.values().filter(|kind| !kind.overseers.is_empty())
     }
 
     /// The command of this name.

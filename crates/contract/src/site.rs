@@ -72,7 +72,7 @@ impl Site {
         fields: serde_json::Value,
         repeatable: Option<Repeatable<'_>>,
     ) -> Result<Outcome, UnitError> {
-        let unit = (command.prepare)(fields, caller)?;
+        let unit = (command.prepare)(fields, caller, &self.registry)?;
         self.journal.run(unit, idempotency(caller, repeatable)).await
     }
 

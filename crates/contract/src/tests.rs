@@ -2,7 +2,7 @@
 
 use crate::bench::{person, service};
 use crate::{
-    Class, DataCheck, ErrorCode, EventType, Line, Percent, PublishBody, Registry, Retention, Subject, Text, Timestamp,
+    Class, DataCheck, ErrorCode, EventType, Line, Origin, Percent, PublishBody, Registry, Retention, Subject, Text, Timestamp,
 };
 
 fn registry() -> Registry {
@@ -11,6 +11,7 @@ fn registry() -> Registry {
         channel_kind: "user".into(),
         class: Class::Technical,
         subject: Subject::ChannelOwner,
+        origin: Origin::Host,
         retention: Retention::Forever,
         data: DataCheck::Any,
     };
@@ -70,6 +71,7 @@ fn a_host_type_needs_a_known_channel_kind_and_a_free_name() {
         channel_kind: kind.into(),
         class: Class::Technical,
         subject: Subject::Nobody,
+        origin: Origin::Host,
         retention: Retention::Forever,
         data: DataCheck::Any,
     };

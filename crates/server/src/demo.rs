@@ -44,7 +44,7 @@ impl DevKeys {
             config.auth.hs256_secret = Some(self.hs256_secret.clone());
         }
         if config.api_key.is_empty() {
-            let scopes = ["publish", "roster", "metrics"].map(str::to_owned).to_vec();
+            let scopes = ["publish", "roster", "grading", "notifications", "metrics", "admin"].map(str::to_owned).to_vec();
             config.api_key.push(ApiKeyEntry::plain("demo", &self.api_key, scopes));
         }
     }

@@ -46,8 +46,12 @@ close_reasons! {
     CredentialConflict = 4001, "credential_conflict";
     /// No `auth` message came in time.
     AuthTimeout = 4001, "auth_timeout";
+    /// The token, its user or this session was revoked.
+    RevokedToken = 4001, "revoked_token";
     /// Known, but not allowed.
     Forbidden = 4003, "forbidden";
+    /// The user is not approved, or not any more. On the seed's route `/ws/updates/` the code is 4001, the only one it defines.
+    NotApproved = 4003, "not_approved";
     /// The Origin is not on the allow-list.
     OriginNotAllowed = 4003, "origin_not_allowed";
     /// The client read nothing for too long.

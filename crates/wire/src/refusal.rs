@@ -10,12 +10,19 @@ pub struct Refusal {
     pub code: ErrorCode,
     /// Why, in this case.
     pub message: String,
+    /// With [`ErrorCode::StaleVersion`]: what is true now, so that the caller can decide anew without another request.
+    pub current: Option<Box<serde_json::Value>>,
 }
 
 impl Refusal {
     /// A refusal with its own sentence.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), current: None }
+    }
+
+    /// The refusal of a change to something that has changed meanwhile, with what is true now.
+    pub fn stale(current: serde_json::Value) -> Self {
+        Self { current: Some(Box::new(current)), ..ErrorCode::StaleVersion.into() }
     }
 }
 

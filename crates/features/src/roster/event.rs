@@ -1,7 +1,7 @@
 //! The facts of the roster, and the two that hosts publish about courses.
 
 use crate::roster::Role;
-use campanile_contract::{Class, DataCheck, EventType, Id, Line, Percent, Retention, Subject, Text, Timestamp};
+use campanile_contract::{Class, DataCheck, EventType, Id, Line, Origin, Percent, Retention, Subject, Text, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -15,6 +15,7 @@ pub const ANNOUNCEMENT: EventType = EventType {
     channel_kind: Cow::Borrowed("course"),
     class: Class::Course,
     subject: Subject::Nobody,
+    origin: Origin::Host,
     retention: Retention::AgeMs(COURSE_LIFE_MS),
     data: DataCheck::typed::<Announcement>(),
 };
@@ -25,6 +26,7 @@ pub const PROGRESS_UPDATE: EventType = EventType {
     channel_kind: Cow::Borrowed("user"),
     class: Class::Course,
     subject: Subject::ChannelOwner,
+    origin: Origin::Host,
     retention: Retention::AgeMs(COURSE_LIFE_MS),
     data: DataCheck::typed::<ProgressUpdate>(),
 };
@@ -35,6 +37,7 @@ pub const PERSON_SAVED: EventType = EventType {
     channel_kind: Cow::Borrowed("user"),
     class: Class::Technical,
     subject: Subject::ChannelOwner,
+    origin: Origin::Feature,
     retention: Retention::Forever,
     data: DataCheck::typed::<PersonSaved>(),
 };
@@ -45,6 +48,7 @@ pub const REGISTERED: EventType = EventType {
     channel_kind: Cow::Borrowed("user"),
     class: Class::Course,
     subject: Subject::ChannelOwner,
+    origin: Origin::Feature,
     retention: Retention::Forever,
     data: DataCheck::typed::<Registered>(),
 };
@@ -55,6 +59,7 @@ pub const WITHDRAWN: EventType = EventType {
     channel_kind: Cow::Borrowed("user"),
     class: Class::Course,
     subject: Subject::ChannelOwner,
+    origin: Origin::Feature,
     retention: Retention::Forever,
     data: DataCheck::typed::<Withdrawn>(),
 };
@@ -65,6 +70,7 @@ pub const COURSE_SAVED: EventType = EventType {
     channel_kind: Cow::Borrowed("course"),
     class: Class::Course,
     subject: Subject::Nobody,
+    origin: Origin::Feature,
     retention: Retention::Forever,
     data: DataCheck::typed::<CourseSaved>(),
 };

@@ -31,7 +31,7 @@ use campanile_contract::{ChannelKind, CommandType, Feature, History, Migration};
 pub const FEATURE: Feature = Feature {
     name: "roster",
     migrations: &[Migration { feature: "roster", number: 1, sql: include_str!("0001.sql") }],
-    channel_kinds: &[ChannelKind { name: "course", history: History::SinceGrant }],
+    channel_kinds: &[ChannelKind::new("course", History::SinceGrant)],
     events: &[
         event::ANNOUNCEMENT,
         event::PROGRESS_UPDATE,

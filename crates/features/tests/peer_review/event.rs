@@ -1,6 +1,6 @@
 //! The facts of peer review.
 
-use campanile_contract::{Class, DataCheck, EventType, Id, Line, Retention, Subject};
+use campanile_contract::{Class, DataCheck, EventType, Id, Line, Origin, Retention, Subject};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -11,6 +11,7 @@ pub const REVIEW_REQUESTED: EventType = EventType {
     channel_kind: Cow::Borrowed("user"),
     class: Class::Course,
     subject: Subject::ChannelOwner,
+    origin: Origin::Feature,
     retention: Retention::Forever,
     data: DataCheck::typed::<ReviewRequested>(),
 };

@@ -5,7 +5,7 @@ use crate::{Connect, LiveLimits, Node, Refused, Transport};
 use campanile_contract::bench::service;
 use campanile_contract::{
     Authenticate, Caller, Channel, ChannelKind, Class, Command, CommandType, Ctx, DataCheck, Effect, ErrorCode, Event,
-    EventType, Feature, History, Id, Reader, Refusal, Registry, Retention, Site, Subject, UnitError, View, ViewType,
+    EventType, Feature, History, Id, Origin, Reader, Refusal, Registry, Retention, Site, Subject, UnitError, View, ViewType,
 };
 use campanile_journal::{Durability, JournalError, JournalLimits, ManualClock, Outcome};
 use campanile_wire::caller::PersonCaller;
@@ -236,8 +236,8 @@ const FEATURE: Feature = Feature {
     name: "bell",
     migrations: &[],
     channel_kinds: &[
-        ChannelKind { name: "course", history: History::SinceGrant },
-        ChannelKind { name: "class", history: History::All },
+        ChannelKind::new("course", History::SinceGrant),
+        ChannelKind::new("class", History::All),
     ],
     events: &[
         event("granted", "user", Retention::Forever),
@@ -261,6 +261,7 @@ const fn event(name: &'static str, channel_kind: &'static str, retention: Retent
         channel_kind: Cow::Borrowed(channel_kind),
         class: Class::Course,
         subject: Subject::Nobody,
+        origin: Origin::Host,
         retention,
         data: DataCheck::Any,
     }

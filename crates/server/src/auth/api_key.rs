@@ -29,7 +29,7 @@ pub struct ApiKeyConfig {
     pub name: String,
     /// The key, or its hash.
     pub secret: ApiKeySecret,
-    /// `publish`, `publish:<event type>`, `roster`, `metrics`.
+    /// `publish`, `publish:<event type>`, `roster`, `grading`, `notifications`, `metrics`, `admin`.
     pub scopes: Vec<String>,
     /// How many requests a second it may make.
     pub rate_per_s: u32,
@@ -91,7 +91,7 @@ impl ApiKeys {
                 return Err(refused("another name has the same key, so that logs could not tell them apart"));
             }
             if config.scopes.is_empty() || !config.scopes.iter().all(|scope| is_scope(scope)) {
-                return Err(refused("scopes are one or more of `publish`, `publish:<event type>`, `roster`, `metrics`"));
+                return Err(refused("scopes are one or more of `publish`, `publish:<event type>`, `roster`, `grading`, `notifications`, `metrics`, `admin`"));
             }
             if !(1..=RATE_PER_S_MAX).contains(&config.rate_per_s) {
                 return Err(refused("the rate is 1 to 1,000,000 requests a second"));
@@ -130,7 +130,7 @@ pub fn is_api_key(credential: &str) -> bool {
 
 fn is_scope(scope: &str) -> bool {
     match scope.split_once(':') {
-        None => ["publish", "roster", "metrics"].contains(&scope),
+        None => ["publish", "roster", "grading", "notifications", "metrics", "admin"].contains(&scope),
         Some((family, event_type)) => family == "publish" && !event_type.is_empty() && !event_type.contains([':', ' ', '*']),
     }
 }

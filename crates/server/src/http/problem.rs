@@ -42,8 +42,11 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Refusal { code, message } = self.refusal;
+        let Refusal { code, message, current } = self.refusal;
         let mut body = json!({ "code": code.as_str(), "message": message, "status": code.status() });
+        if let Some(current) = current {
+            body["current"] = *current;
+        }
         if let Some(retry_after_ms) = self.retry_after_ms {
             // Pollers read it: `Retry-After` has whole seconds only.
             body["next_poll_ms"] = retry_after_ms.into();

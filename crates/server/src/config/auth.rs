@@ -1,0 +1,134 @@
+//! `[auth]` and `[[api_key]]`: who people and services are.
+
+use crate::auth::{
+    Algorithm, ApiKeyConfig, ApiKeySecret, Key, KeyConfig, KeyMaterial, SecretRule, Source, TokenRules, Verifier,
+};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// How tokens are judged.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// The secret of HS256 tokens, as Django's `SECRET_KEY` or SimpleJWT's `SIGNING_KEY`.
+    pub hs256_secret: Option<String>,
+    /// Further keys.
+    pub key: Vec<KeyEntry>,
+    /// `iss` must be this.
+    pub issuer: Option<String>,
+    /// `aud` must be or hold this.
+    pub audience: Option<String>,
+    /// How far clocks may differ, in seconds.
+    pub leeway_s: Option<u32>,
+    /// The longest accepted life of a token, in seconds.
+    pub lifetime_s_max: Option<u32>,
+    /// Where credentials are looked for; all places by default.
+    pub sources: Option<Vec<Source>>,
+    /// Whether the first message may bring the token.
+    pub first_message: Option<bool>,
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Auth").field("issuer", &self.issuer).field("audience", &self.audience).finish_non_exhaustive()
+    }
+}
+
+impl Auth {
+    pub(super) fn verifier(&self, rule: SecretRule) -> Result<Verifier> {
+        let mut keys = Vec::new();
+        if let Some(secret) = &self.hs256_secret {
+            let config = KeyConfig { algorithm: Algorithm::Hs256, kid: None, material: KeyMaterial::Secret(secret.clone()) };
+            keys.push(Key::new(&config, rule).context("auth.hs256_secret")?);
+        }
+        for entry in &self.key {
+            let config = KeyConfig { algorithm: entry.algorithm, kid: entry.kid.clone(), material: entry.material()? };
+            keys.push(Key::new(&config, rule).context("auth.key")?);
+        }
+        let defaults = TokenRules::default();
+        let rules = TokenRules {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            leeway_s: self.leeway_s.unwrap_or(LEEWAY_S),
+            lifetime_s_max: self.lifetime_s_max,
+            ..defaults
+        };
+        Verifier::new(keys, rules).context("auth: set hs256_secret, or a [[auth.key]]")
+    }
+}
+
+/// One key; exactly one of the three places.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyEntry {
+    algorithm: Algorithm,
+    kid: Option<String>,
+    secret: Option<String>,
+    pub(super) pem_file: Option<std::path::PathBuf>,
+    pub(super) jwk_file: Option<std::path::PathBuf>,
+}
+
+impl KeyEntry {
+    fn material(&self) -> Result<KeyMaterial> {
+        let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()));
+        match (&self.secret, &self.pem_file, &self.jwk_file) {
+            (Some(secret), None, None) => Ok(KeyMaterial::Secret(secret.clone())),
+            (None, Some(path), None) => Ok(KeyMaterial::Pem(read(path)?)),
+            (None, None, Some(path)) => Ok(KeyMaterial::Jwk(read(path)?)),
+            _ => bail!("auth.key: give exactly one of secret, pem_file and jwk_file"),
+        }
+    }
+}
+
+/// One API key; the key itself or its SHA-256.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyEntry {
+    name: String,
+    key: Option<String>,
+    key_sha256: Option<String>,
+    scopes: Vec<String>,
+    /// Requests a second; `limits.publishes_per_second` by default.
+    rate_per_second: Option<u32>,
+}
+
+impl std::fmt::Debug for ApiKeyEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiKeyEntry").field("name", &self.name).field("scopes", &self.scopes).finish_non_exhaustive()
+    }
+}
+
+impl ApiKeyEntry {
+    /// The key as the verifier of API keys takes it.
+    pub(super) fn config(&self, rule: SecretRule, rate_per_s: u32) -> Result<ApiKeyConfig> {
+        let secret = match (&self.key, &self.key_sha256) {
+            (Some(key), None) => {
+                if rule == SecretRule::Strong && (key.len() < API_KEY_BYTES_MIN || !crate::auth::is_api_key(key)) {
+                    bail!("api_key {}: a key begins with ck_ and has at least {API_KEY_BYTES_MIN} signs", self.name);
+                }
+                ApiKeySecret::Sha256Hex(hex(&Sha256::digest(key)))
+            }
+            (None, Some(hash)) => ApiKeySecret::Sha256Hex(hash.clone()),
+            _ => bail!("api_key {}: give either key or key_sha256", self.name),
+        };
+        let rate_per_s = self.rate_per_second.unwrap_or(rate_per_s);
+        Ok(ApiKeyConfig { name: self.name.clone(), secret, scopes: self.scopes.clone(), rate_per_s })
+    }
+
+    /// An entry that holds the key itself.
+    pub(crate) fn plain(name: &str, key: &str, scopes: Vec<String>) -> Self {
+        Self { name: name.into(), key: Some(key.into()), key_sha256: None, scopes, rate_per_second: None }
+    }
+}
+
+/// How far the issuer's clock may run before or behind ours.
+const LEEWAY_S: u32 = 5;
+
+/// The shortest API key outside of `--dev`, prefix included.
+const API_KEY_BYTES_MIN: usize = 32;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
