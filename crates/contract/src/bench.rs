@@ -129,5 +129,12 @@ pub fn service(scopes: &[&str]) -> Caller {
 
 /// A person with this role.
 pub fn person(id: i64, role: &str) -> Caller {
-    Caller::Person(PersonCaller { id: Id::from(id), role: Some(role.into()), cadet: None, expires_at_ms: i64::MAX })
+    Caller::Person(PersonCaller {
+        id: Id::from(id),
+        role: Some(role.into()),
+        cadet: None,
+        expires_at_ms: i64::MAX,
+        token_id: None,
+        issued_at_ms: None,
+    })
 }

@@ -4,7 +4,9 @@ use crate::delivery::Delivery;
 use crate::limits::LiveLimits;
 use crate::mailbox::Mailbox;
 use crate::members::{Change, Members};
-use campanile_wire::{Channel, EventId};
+use crate::metrics::Transport;
+use crate::session::Ending;
+use campanile_wire::{Channel, EventId, Id};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,15 +24,27 @@ pub(crate) struct Hub {
     next: SessionKey,
 }
 
+/// Who holds a session, and with what credential.
+pub(crate) struct Holder {
+    pub(crate) id: Id,
+    pub(crate) token_id: Option<Arc<str>>,
+    pub(crate) issued_at_ms: Option<i64>,
+    pub(crate) transport: Transport,
+    pub(crate) since_ms: i64,
+}
+
 /// What the hub knows of one session.
 pub(crate) struct Entry {
     pub(crate) person: String,
+    pub(crate) holder: Holder,
     pub(crate) address: IpAddr,
     pub(crate) client: Option<Box<str>>,
     pub(crate) mailbox: Arc<Mailbox>,
     /// Channels that the credential itself gives: the person's own, and the token's role and cadet when the roster knows none.
     pub(crate) own: Vec<Channel>,
     pub(crate) selection: Selection,
+    /// Whether it was ended at a moment of the log: then nothing makes it read again.
+    pub(crate) is_cut: bool,
 }
 
 /// What a connection chose to read of what it may.
@@ -91,6 +105,9 @@ impl Hub {
     }
 
     fn readable(entry: &Entry, members: &Members) -> Vec<Channel> {
+        if entry.is_cut {
+            return Vec::new();
+        }
         let mut channels = members.channels(&entry.person);
         channels.extend(entry.own.iter().cloned());
         channels.retain(|channel| entry.selection.reads(channel));
@@ -104,7 +121,7 @@ impl Hub {
             let entry = &self.sessions[&key];
             match change {
                 Change::Granted(channel) => {
-                    if entry.selection.reads(channel) {
+                    if !entry.is_cut && entry.selection.reads(channel) {
                         let mailbox = Arc::clone(&entry.mailbox);
                         self.channels.entry(channel.clone()).or_default().insert(key, mailbox);
                     }
@@ -128,7 +145,7 @@ impl Hub {
 
     /// Changes what the credential itself gives.
     pub(crate) fn set_own(&mut self, key: SessionKey, own: Vec<Channel>, members: &Members) {
-        let Some(entry) = self.sessions.get_mut(&key) else { return };
+        let Some(entry) = self.sessions.get_mut(&key).filter(|entry| !entry.is_cut) else { return };
         let before = Self::readable(entry, members);
         entry.own = own;
         let after = Self::readable(entry, members);
@@ -156,9 +173,14 @@ impl Hub {
         sessions.iter().filter(|(key, _)| **key != except).map(|(_, mailbox)| Arc::clone(mailbox)).collect()
     }
 
+    /// A session that was not ended at a moment of the log.
+    fn reading(&self, key: SessionKey) -> Option<&Entry> {
+        self.sessions.get(&key).filter(|entry| !entry.is_cut)
+    }
+
     /// Whether event `id` of `channel` is due to the session now.
     pub(crate) fn due(&self, key: SessionKey, members: &Members, channel: &Channel, id: EventId) -> bool {
-        let Some(entry) = self.sessions.get(&key) else { return false };
+        let Some(entry) = self.reading(key) else { return false };
         entry.selection.reads(channel) && (entry.own.contains(channel) || members.due(&entry.person, channel, id))
     }
 
@@ -171,14 +193,14 @@ impl Hub {
         after: EventId,
         through: EventId,
     ) -> bool {
-        let Some(entry) = self.sessions.get(&key) else { return false };
+        let Some(entry) = self.reading(key) else { return false };
         entry.selection.reads(channel)
             && (entry.own.contains(channel) || members.any_due(&entry.person, channel, after, through))
     }
 
     /// Whether the session may see the channel at all.
     pub(crate) fn may_see(&self, key: SessionKey, members: &Members, channel: &Channel) -> bool {
-        let Some(entry) = self.sessions.get(&key) else { return false };
+        let Some(entry) = self.reading(key) else { return false };
         entry.own.contains(channel) || members.is_member(&entry.person, channel)
     }
 
@@ -189,7 +211,7 @@ impl Hub {
 
     /// Changes what the session reads of what it may.
     pub(crate) fn select(&mut self, key: SessionKey, channel: &Channel, reads: bool) {
-        let Some(entry) = self.sessions.get_mut(&key) else { return };
+        let Some(entry) = self.sessions.get_mut(&key).filter(|entry| !entry.is_cut) else { return };
         if reads {
             entry.selection.muted.remove(channel);
             if let Some(only) = &mut entry.selection.only {
@@ -207,6 +229,38 @@ impl Hub {
     pub(crate) fn of_person(&self, person: &str) -> impl Iterator<Item = (SessionKey, Option<&str>, &Arc<Mailbox>)> {
         let keys = self.people.get(person).map(Vec::as_slice).unwrap_or_default();
         keys.iter().map(|key| (*key, self.sessions[key].client.as_deref(), &self.sessions[key].mailbox))
+    }
+
+    /// The sessions of a person, or of all.
+    pub(crate) fn keys(&self, person: Option<&str>) -> Vec<SessionKey> {
+        match person {
+            Some(person) => self.people.get(person).cloned().unwrap_or_default(),
+            None => self.sessions.keys().copied().collect(),
+        }
+    }
+
+    /// Who holds a session, and where it comes from.
+    pub(crate) fn holder(&self, key: SessionKey) -> Option<(&Holder, IpAddr)> {
+        self.sessions.get(&key).map(|entry| (&entry.holder, entry.address))
+    }
+
+    /// A session goes on with a fresh credential of the same person.
+    pub(crate) fn set_credential(&mut self, key: SessionKey, token_id: Option<Arc<str>>, issued_at_ms: Option<i64>) {
+        if let Some(entry) = self.sessions.get_mut(&key) {
+            entry.holder.token_id = token_id;
+            entry.holder.issued_at_ms = issued_at_ms;
+        }
+    }
+
+    /// Ends a session from this moment of the log on: from here it reads nothing, and what waited for it is not handed out.
+    pub(crate) fn cut(&mut self, key: SessionKey, ending: Ending, members: &Members) {
+        let Some(entry) = self.sessions.get_mut(&key) else { return };
+        let before = Self::readable(entry, members);
+        entry.is_cut = true;
+        entry.mailbox.cut(ending);
+        for channel in before {
+            self.drop_from(&channel, key);
+        }
     }
 
     pub(crate) fn at_address(&self, address: IpAddr) -> usize {

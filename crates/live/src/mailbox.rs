@@ -35,6 +35,8 @@ pub(crate) struct Inside {
     /// The newest picture by view and key.
     pub(crate) views: BTreeMap<(String, String), Arc<str>>,
     pub(crate) ending: Option<Ending>,
+    /// Nothing but the ending is handed out any more.
+    pub(crate) is_cut: bool,
 }
 
 impl Mailbox {
@@ -48,7 +50,7 @@ impl Mailbox {
 
     pub(crate) fn push_event(&self, delivery: &Arc<Delivery>, limits: &LiveLimits) {
         let mut inside = self.lock();
-        if inside.behind {
+        if inside.behind || inside.is_cut {
             return;
         }
         inside.event_bytes += delivery.event.bytes();
@@ -72,6 +74,9 @@ impl Mailbox {
 
     pub(crate) fn push_signal(&self, expires_at_ms: i64, json: Bytes, limits: &LiveLimits) {
         let mut inside = self.lock();
+        if inside.is_cut {
+            return;
+        }
         inside.signal_bytes += json.len();
         inside.signals.push_back((expires_at_ms, json));
         while inside.signals.len() > limits.mailbox_signals_max || inside.signal_bytes > limits.mailbox_signal_bytes_max {
@@ -83,7 +88,12 @@ impl Mailbox {
     }
 
     pub(crate) fn push_view(&self, view: &str, key: &str, json: Arc<str>) {
-        self.lock().views.insert((view.to_owned(), key.to_owned()), json);
+        let mut inside = self.lock();
+        if inside.is_cut {
+            return;
+        }
+        inside.views.insert((view.to_owned(), key.to_owned()), json);
+        drop(inside);
         self.wake.notify_one();
     }
 
@@ -107,6 +117,26 @@ impl Mailbox {
     pub(crate) fn end(&self, ending: Ending) {
         self.lock().ending.get_or_insert(ending);
         self.wake.notify_one();
+    }
+
+    /// Ends it and takes away what waited: whoever has lost the right to read is handed nothing more. It stands over any other ending.
+    pub(crate) fn cut(&self, ending: Ending) {
+        let mut inside = self.lock();
+        inside.clear_events();
+        inside.answers = VecDeque::new();
+        inside.signals = VecDeque::new();
+        inside.views = BTreeMap::new();
+        inside.behind = false;
+        inside.ending = Some(ending);
+        inside.is_cut = true;
+        drop(inside);
+        self.wake.notify_one();
+    }
+
+    /// The ending of a mailbox that was cut.
+    pub(crate) fn cut_ending(&self) -> Option<Ending> {
+        let inside = self.lock();
+        inside.ending.filter(|_| inside.is_cut)
     }
 
     pub(crate) fn is_ending(&self) -> bool {

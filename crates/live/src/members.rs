@@ -60,6 +60,7 @@ impl Members {
                         changes.push((person.as_str().to_owned(), Change::Revoked(channel.clone())));
                     }
                 }
+                Effect::SignOut { .. } | Effect::RevokeToken { .. } | Effect::EndSession { .. } => {}
             }
         }
         changes

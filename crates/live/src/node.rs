@@ -3,11 +3,12 @@
 use crate::admission::Bucket;
 use crate::delivery::Delivery;
 use crate::follow;
-use crate::hub::{Entry, Hub, Selection, SessionKey};
+use crate::hub::{Entry, Holder, Hub, Selection, SessionKey};
 use crate::limits::LiveLimits;
 use crate::mailbox::Mailbox;
 use crate::members::Members;
 use crate::metrics::{Metrics, Transport};
+use crate::revocations::Revocations;
 use crate::session::{Ending, Session};
 use crate::tail::Tail;
 use crate::views::Views;
@@ -42,6 +43,8 @@ pub struct Node {
     admission: Mutex<Bucket>,
     poll_admission: Mutex<Bucket>,
     draining: AtomicBool,
+    /// Drawn at start: tells this node's connections from those of others, and of its own earlier lives.
+    pub(crate) start_id: u32,
     pub(crate) stop: CancellationToken,
 }
 
@@ -51,6 +54,7 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) tail: Tail,
     pub(crate) views: Views,
+    pub(crate) revocations: Revocations,
     pub(crate) position: EventId,
 }
 
@@ -108,6 +112,7 @@ impl Node {
             hub: Hub::default(),
             tail: follow::warm_tail(&site.journal, after, head.id, &limits).await?,
             views: Views::new(states),
+            revocations: Revocations::new(snapshot.revocations, limits.token_life_ms_max),
             position: head.id,
         };
         let node = Arc::new(Self {
@@ -123,6 +128,7 @@ impl Node {
             admission: Mutex::default(),
             poll_admission: Mutex::default(),
             draining: AtomicBool::new(false),
+            start_id: rand::random(),
             stop: CancellationToken::new(),
         });
         node.metrics.position.store(head.id, Ordering::Relaxed);
@@ -135,7 +141,7 @@ impl Node {
         self.core.lock().expect("nothing panics while it holds the core")
     }
 
-    /// Applies the next event: membership first, then views, then the hub; only then does the position move.
+    /// Applies the next event: membership and revocations first, then views, then the hub; only then does the position move.
     pub(crate) fn apply(&self, event: Event) {
         let mut core = self.core();
         let core = &mut *core;
@@ -146,6 +152,11 @@ impl Node {
         }
         for (person, change) in core.members.apply(&event) {
             core.hub.follow(&person, &change, &core.members);
+        }
+        for ended in core.revocations.apply(&event) {
+            for key in self.sessions_of(&core.hub, &core.revocations, &ended) {
+                core.hub.cut(key, Ending::now(CloseReason::RevokedToken), &core.members);
+            }
         }
         core.views.apply(&event);
         let delivery = Arc::new(Delivery::new(event));
@@ -251,17 +262,29 @@ impl Node {
         if self.draining.load(Ordering::Relaxed) {
             return Err(self.come_back(CloseReason::ServerDraining, ErrorCode::ServerDraining, 0));
         }
+        if core.revocations.holds(&connect.caller) {
+            return Err(Refused::of(CloseReason::RevokedToken, ErrorCode::RevokedToken));
+        }
         self.make_room(&core.hub, connect)?;
         let person = connect.caller.id.as_str().to_owned();
         let own = self.own_channels(&core.members, &connect.caller);
         let only = connect.only.take().map(|only| only.into_iter().collect());
+        let holder = Holder {
+            id: connect.caller.id.clone(),
+            token_id: connect.caller.token_id.clone(),
+            issued_at_ms: connect.caller.issued_at_ms,
+            transport: connect.transport,
+            since_ms: self.now_ms(),
+        };
         let entry = Entry {
             person,
+            holder,
             address: connect.address,
             client: connect.client.take(),
             mailbox: Mailbox::new(),
             own,
             selection: Selection { only, ..Selection::default() },
+            is_cut: false,
         };
         if let Some(only) = &entry.selection.only {
             let may = |channel: &Channel| entry.own.contains(channel) || core.members.is_member(&entry.person, channel);

@@ -113,7 +113,7 @@ impl Session {
             role: role.as_deref(),
             cursor: self.cursor,
             epoch: self.node.epoch(),
-            connection: &format!("c-{}", self.key),
+            connection: &self.node.connection_name(self.key),
             heartbeat_ms: self.node.limits.heartbeat_ms,
             expires_at: instant::format(self.caller.expires_at_ms),
             timestamp: instant::format(self.node.now_ms()),
@@ -221,6 +221,11 @@ impl Session {
 
     /// Takes what is there without waiting and without touching the store.
     pub fn take_now(&mut self, out: &mut Vec<Outgoing>) {
+        if let Some(ending) = self.mailbox.cut_ending() {
+            // Whoever has lost the right to read is handed its end and nothing before it.
+            self.reading = false;
+            return out.push(Outgoing::End(ending));
+        }
         out.extend(std::mem::take(&mut self.first).into_iter().map(Outgoing::Frame));
         if self.reading {
             self.read_tail(out);
@@ -353,8 +358,12 @@ impl Session {
         }
         let mut core = self.node.core();
         let core = &mut *core;
+        if core.revocations.holds(&caller) {
+            return Err(ErrorCode::RevokedToken);
+        }
         let own = self.node.own_channels(&core.members, &caller);
         core.hub.set_own(self.key, own, &core.members);
+        core.hub.set_credential(self.key, caller.token_id.clone(), caller.issued_at_ms);
         self.caller = caller;
         Ok(())
     }

@@ -5,11 +5,13 @@ use crate::config::{Config, Reject};
 use crate::gate::{Gate, Rates};
 use crate::http::documents::Documents;
 use crate::identity::{Identity, TokenPort};
+use crate::issuer::Issuers;
 use crate::maintenance;
+use crate::refusals::Refusals;
 use anyhow::{Context, Result};
 use campanile_contract::{Registry, Site};
 use campanile_journal::SystemClock;
-use campanile_live::Node;
+use campanile_live::{LiveLimits, Node};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,10 +39,19 @@ impl App {
         let rule = if dev { SecretRule::AnyForDev } else { SecretRule::Strong };
         let (verifier, api_keys, origins) = (config.verifier(rule)?, config.api_keys(rule)?, config.origins()?);
         let site = open_site(&config).await?;
-        let sources = config.auth.sources.clone().unwrap_or_else(|| Source::ALL.to_vec());
-        let identity = Arc::new(Identity { verifier, api_keys, sources, site: site.clone() });
+        let clock = site.journal.clock();
+        let identity = Arc::new(Identity {
+            verifier,
+            issuers: Issuers::new(config.auth.issuers(), clock)?,
+            introspection: config.auth.introspection(clock)?,
+            api_keys,
+            sources: config.auth.sources.clone().unwrap_or_else(|| Source::ALL.to_vec()),
+            site: site.clone(),
+            refusals: Refusals::default(),
+        });
         let port = Arc::new(TokenPort(Arc::clone(&identity)));
-        let node = Node::start(site.clone(), port, config.limits.live()).await.context("loading the site")?;
+        let limits = LiveLimits { token_life_ms_max: config.auth.token_life_ms_max(), ..config.limits.live() };
+        let node = Node::start(site.clone(), port, limits).await.context("loading the site")?;
         let rates = Rates {
             anonymous_per_hour: config.limits.rest_per_hour_anonymous,
             signed_in_per_hour: config.limits.rest_per_hour_signed_in,
@@ -54,7 +65,7 @@ impl App {
     /// # Errors
     /// When a schedule cannot be read: a programmer's error.
     pub(crate) fn work(&self, stop: &CancellationToken) -> Result<TaskTracker> {
-        maintenance::start(&self.site, stop)
+        maintenance::start(&self.site, self.config.auth.token_life_ms_max(), stop)
     }
 
     /// How a WebSocket route refuses.

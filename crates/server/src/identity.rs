@@ -1,13 +1,16 @@
-//! Who calls: finds the credentials of a request, judges them with keys, tickets and the roster.
+//! Who calls: finds the credentials of a request, and lets each be judged by whom it concerns: keys, issuers, the host, tickets, the roster.
 
-use crate::auth::{ApiKeys, Carriers, Credential, Source, Verifier, choose, find_credentials, is_api_key};
+use crate::auth::introspection::Asked;
+use crate::auth::{ApiKeys, Carriers, Credential, Source, Verifier, choose, find_credentials, is_api_key, peek};
+use crate::introspection::Introspection;
+use crate::issuer::Issuers;
+use crate::refusals::{Counts, Refusals};
 use campanile_contract::{Authenticate, Site};
 use campanile_live::Node;
 use campanile_wire::caller::PersonCaller;
 use campanile_wire::{Caller, ErrorCode, Id, Refusal};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How long a ticket lives.
@@ -15,10 +18,16 @@ pub(crate) const TICKET_MS: i64 = 30_000;
 
 /// What is needed to judge a credential.
 pub(crate) struct Identity {
-    pub(crate) verifier: Verifier,
+    /// The configured keys.
+    pub(crate) verifier: Option<Verifier>,
+    /// Issuers whose keys are fetched.
+    pub(crate) issuers: Issuers,
+    /// The host that knows opaque tokens and sessions.
+    pub(crate) introspection: Option<Arc<Introspection>>,
     pub(crate) api_keys: ApiKeys,
     pub(crate) sources: Vec<Source>,
     pub(crate) site: Site,
+    pub(crate) refusals: Refusals,
 }
 
 /// The port by which delivery refreshes and authenticates in-band.
@@ -26,7 +35,11 @@ pub(crate) struct TokenPort(pub(crate) Arc<Identity>);
 
 impl Authenticate for TokenPort {
     fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<PersonCaller, Refusal>> {
-        Box::pin(async move { self.0.person(token).map_err(Refusal::from) })
+        Box::pin(async move {
+            let judged = self.0.person(token, Asked::Token).await;
+            self.0.count("message", judged.as_ref().err().copied());
+            judged.map_err(Refusal::from)
+        })
     }
 }
 
@@ -37,12 +50,23 @@ struct TicketHolder {
     role: Option<String>,
     cadet: Option<Id>,
     expires_at_ms: i64,
+    token_id: Option<Arc<str>>,
+    issued_at_ms: Option<i64>,
 }
 
 impl Identity {
-    fn person(&self, token: &str) -> Result<PersonCaller, ErrorCode> {
-        let now_ms = self.site.journal.clock().now_ms();
-        self.verifier.verify(token, now_ms).map(PersonCaller::from).map_err(|error| {
+    /// Whom a person's token or session speaks for.
+    async fn person(&self, text: &str, asked: Asked) -> Result<PersonCaller, ErrorCode> {
+        let Some(peeked) = peek(text) else {
+            let host = self.introspection.as_ref().ok_or(ErrorCode::InvalidToken)?;
+            return host.judge(asked, text).await;
+        };
+        // An issuer whose keys are fetched judges its tokens alone.
+        if let Some(judged) = self.issuers.verify(text, &peeked).await {
+            return judged.map(PersonCaller::from);
+        }
+        let verifier = self.verifier.as_ref().ok_or(ErrorCode::InvalidToken)?;
+        verifier.verify(text, self.now_ms()).map(PersonCaller::from).map_err(|error| {
             tracing::debug!(reason = error.reason(), "a token was refused");
             error.code()
         })
@@ -51,19 +75,15 @@ impl Identity {
     /// The caller of a request, with the role that the roster knows.
     pub(crate) async fn caller(&self, carriers: &Carriers<'_>, node: &Node) -> Result<Caller, Refusal> {
         let found = find_credentials(carriers, &self.sources);
-        // Tickets live in the store, so they are taken before the choice, each once, even beside a better credential.
-        let mut tickets = HashMap::new();
-        for credential in found.iter().filter(|credential| credential.source == Source::Ticket) {
-            tickets.insert(credential.text, self.ticket_holder(credential.text).await?);
+        let mut judged = Vec::with_capacity(found.len());
+        // All are judged, so that a ticket is used up even beside a better credential.
+        for credential in &found {
+            judged.push(self.judge(*credential, node).await?);
         }
-        let judge = |credential: Credential<'_>| match credential.source {
-            Source::Ticket => tickets[credential.text].clone().map(Caller::Person).ok_or(ErrorCode::InvalidTicket),
-            Source::Bearer if is_api_key(credential.text) => {
-                self.api_keys.find(credential.text).map(|key| Caller::Service(key.into())).ok_or(ErrorCode::InvalidToken)
-            }
-            _ => self.person(credential.text).map(Caller::Person),
-        };
-        let mut caller = choose(&found, judge).map_err(Refusal::from)?;
+        let chosen = choose(judged);
+        let source = found.first().map_or("none", |credential| credential.source.as_str());
+        self.count(source, chosen.as_ref().err().copied());
+        let mut caller = chosen.map_err(Refusal::from)?;
         if let Caller::Person(person) = &mut caller
             && let Some(role) = node.role_of(person.id.as_str())
         {
@@ -72,19 +92,53 @@ impl Identity {
         Ok(caller)
     }
 
+    /// The outer error is the store's, which says nothing about the credential.
+    async fn judge(&self, credential: Credential<'_>, node: &Node) -> Result<Result<Caller, ErrorCode>, Refusal> {
+        let text = credential.text;
+        let person = match credential.source {
+            Source::Bearer if is_api_key(text) => {
+                let key = self.api_keys.find(text).map(|key| Caller::Service(key.into()));
+                return Ok(key.ok_or(ErrorCode::InvalidToken));
+            }
+            Source::Ticket => self.ticket_holder(text).await?.ok_or(ErrorCode::InvalidTicket),
+            Source::Cookie => self.still_good(text, Asked::Session, node).await,
+            _ => self.still_good(text, Asked::Token, node).await,
+        };
+        let person = person.and_then(|person| match node.is_revoked(&person) {
+            true => Err(ErrorCode::RevokedToken),
+            false => Ok(person),
+        });
+        Ok(person.map(Caller::Person))
+    }
+
+    /// As [`Identity::person`], but an answer of the host from before a sign-out is not believed: the host is asked again.
+    async fn still_good(&self, text: &str, asked: Asked, node: &Node) -> Result<PersonCaller, ErrorCode> {
+        let person = self.person(text, asked).await?;
+        match &self.introspection {
+            Some(host) if peek(text).is_none() && node.is_revoked(&person) => {
+                host.forget(asked, text);
+                host.judge(asked, text).await
+            }
+            _ => Ok(person),
+        }
+    }
+
     async fn ticket_holder(&self, ticket: &str) -> Result<Option<PersonCaller>, Refusal> {
         let holder = self.site.journal.redeem_ticket(ticket).await.map_err(Refusal::from)?;
         let holder: Option<TicketHolder> = holder.and_then(|json| serde_json::from_str(&json).ok());
-        Ok(holder.map(|TicketHolder { id, role, cadet, expires_at_ms }| PersonCaller { id, role, cadet, expires_at_ms }))
+        Ok(holder.map(|holder| {
+            let TicketHolder { id, role, cadet, expires_at_ms, token_id, issued_at_ms } = holder;
+            PersonCaller { id, role, cadet, expires_at_ms, token_id, issued_at_ms }
+        }))
     }
 
-    /// Makes a one-use ticket that stands for the person for [`TICKET_MS`].
+    /// Makes a one-use ticket that stands for the person for [`TICKET_MS`], and ends with the credential that it was made with.
     pub(crate) async fn issue_ticket(&self, person: &PersonCaller) -> Result<String, Refusal> {
-        let PersonCaller { id, role, cadet, expires_at_ms } = person.clone();
-        let holder = serde_json::to_string(&TicketHolder { id, role, cadet, expires_at_ms });
+        let PersonCaller { id, role, cadet, expires_at_ms, token_id, issued_at_ms } = person.clone();
+        let holder = serde_json::to_string(&TicketHolder { id, role, cadet, expires_at_ms, token_id, issued_at_ms });
         let holder = holder.map_err(|_| Refusal::from(ErrorCode::InternalError))?;
         let ticket = format!("tk_{:032x}", rand::random::<u128>());
-        let expires_at_ms = self.site.journal.clock().now_ms() + TICKET_MS;
+        let expires_at_ms = self.now_ms() + TICKET_MS;
         self.site.journal.issue_ticket(&ticket, holder, expires_at_ms).await.map_err(Refusal::from)?;
         Ok(ticket)
     }
@@ -92,5 +146,20 @@ impl Identity {
     /// How many requests a second a key may make.
     pub(crate) fn rate_of(&self, key: &str) -> Option<u32> {
         self.api_keys.rate_of(key)
+    }
+
+    /// Counts an attempt that ended here, or where the request's origin was judged.
+    pub(crate) fn count(&self, source: &'static str, refused: Option<ErrorCode>) {
+        self.refusals.count(source, refused, self.now_ms());
+    }
+
+    /// Attempts and refusals since the start, for the metrics.
+    #[allow(dead_code, reason = "rendered by the metrics route")]
+    pub(crate) fn counts(&self) -> Counts {
+        self.refusals.counts()
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.site.journal.clock().now_ms()
     }
 }

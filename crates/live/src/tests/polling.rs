@@ -13,7 +13,7 @@ use std::time::Duration;
 async fn ask(school: &School, since: EventId, wait: Duration) -> Result<Value, ErrorCode> {
     let wish = Connect { transport: Transport::Poll, since: Some(Cursor::Id(since)), ..wish(1) };
     let session = school.node.connect(wish).await.unwrap();
-    let answer = soon(poll::answer(session, wait)).await.map_err(|(code, _)| code)?;
+    let answer = soon(poll::answer(session, wait)).await.map_err(|refused| refused.refusal.code)?;
     let pieces: Vec<_> = answer.into_stream().map(|piece| piece.unwrap()).collect().await;
     Ok(serde_json::from_slice(&pieces.concat()).unwrap())
 }

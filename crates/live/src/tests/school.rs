@@ -57,10 +57,15 @@ pub(super) fn channel(text: &str) -> Channel {
     Channel::parse(text).expect("a channel")
 }
 
+pub(super) fn caller(person: i64) -> PersonCaller {
+    let id = Id::from(person);
+    PersonCaller { id, role: None, cadet: None, expires_at_ms: i64::MAX, token_id: None, issued_at_ms: None }
+}
+
 /// A wish to connect: a person's, live from now, over WebSocket.
 pub(super) fn wish(person: i64) -> Connect {
     Connect {
-        caller: PersonCaller { id: Id::from(person), role: None, cadet: None, expires_at_ms: i64::MAX },
+        caller: caller(person),
         since: None,
         epoch: None,
         client: None,
@@ -399,7 +404,7 @@ fn build_posts(reader: &mut Reader) -> BoxFuture<'_, Result<Box<dyn View>, Journ
     .boxed()
 }
 
-/// A token is `person expires_at_ms role`, or `expired`.
+/// A token is `person expires_at_ms role id`, or `expired`.
 struct Doorkeeper;
 
 impl Authenticate for Doorkeeper {
@@ -411,7 +416,8 @@ impl Authenticate for Doorkeeper {
             let mut words = token.split(' ');
             let mut number = || words.next().and_then(|word| word.parse::<i64>().ok()).ok_or(ErrorCode::InvalidToken);
             let (person, expires_at_ms) = (number()?, number()?);
-            Ok(PersonCaller { id: Id::from(person), role: words.next().map(str::to_owned), cadet: None, expires_at_ms })
+            let role = words.next().map(str::to_owned);
+            Ok(PersonCaller { role, expires_at_ms, token_id: words.next().map(Arc::from), ..caller(person) })
         }
         .boxed()
     }

@@ -1,12 +1,17 @@
 //! `[auth]` and `[[api_key]]`: who people and services are.
 
+use super::judge::{CookieEntry, IntrospectionEntry, IssuerEntry, IssuerSetting};
 use crate::auth::{
     Algorithm, ApiKeyConfig, ApiKeySecret, Key, KeyConfig, KeyMaterial, SecretRule, Source, TokenRules, Verifier,
 };
+use crate::introspection::Introspection;
+use crate::issuer::IssuerConfig;
 use anyhow::{Context, Result, bail};
+use campanile_journal::Clock;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use std::sync::Arc;
 
 /// How tokens are judged.
 #[derive(Clone, Default, Deserialize)]
@@ -16,16 +21,20 @@ pub struct Auth {
     pub hs256_secret: Option<String>,
     /// Further keys.
     pub key: Vec<KeyEntry>,
-    /// `iss` must be this.
-    pub issuer: Option<String>,
+    /// As a text: `iss` of tokens by the keys above must be this. As tables `[[auth.issuer]]`: issuers that publish their keys.
+    pub issuer: Option<IssuerSetting>,
     /// `aud` must be or hold this.
     pub audience: Option<String>,
     /// How far clocks may differ, in seconds.
     pub leeway_s: Option<u32>,
-    /// The longest accepted life of a token, in seconds.
+    /// The longest accepted life of a token, in seconds. With it, revocations are forgotten after so long; without it never.
     pub lifetime_s_max: Option<u32>,
-    /// Where credentials are looked for; all places by default.
+    /// Where credentials are looked for, of `bearer`, `subprotocol`, `ticket`, `query` and `cookie`; all places by default.
     pub sources: Option<Vec<Source>>,
+    /// The cookie that may speak for a person, with a present and allowed Origin alone.
+    pub cookie: Option<CookieEntry>,
+    /// Whom to ask about opaque tokens and sessions.
+    pub introspection: Option<IntrospectionEntry>,
     /// Whether the first message may bring the token.
     pub first_message: Option<bool>,
 }
@@ -37,7 +46,8 @@ impl std::fmt::Debug for Auth {
 }
 
 impl Auth {
-    pub(super) fn verifier(&self, rule: SecretRule) -> Result<Verifier> {
+    /// The verifier of tokens by configured keys; none where other judges are configured and no key is.
+    pub(super) fn verifier(&self, rule: SecretRule) -> Result<Option<Verifier>> {
         let mut keys = Vec::new();
         if let Some(secret) = &self.hs256_secret {
             let config = KeyConfig { algorithm: Algorithm::Hs256, kid: None, material: KeyMaterial::Secret(secret.clone()) };
@@ -47,15 +57,51 @@ impl Auth {
             let config = KeyConfig { algorithm: entry.algorithm, kid: entry.kid.clone(), material: entry.material()? };
             keys.push(Key::new(&config, rule).context("auth.key")?);
         }
-        let defaults = TokenRules::default();
-        let rules = TokenRules {
-            issuer: self.issuer.clone(),
-            audience: self.audience.clone(),
+        let has_other_judges = self.introspection.is_some() || !self.issuers().is_empty();
+        if keys.is_empty() && has_other_judges {
+            return Ok(None);
+        }
+        let issuer = match &self.issuer {
+            Some(IssuerSetting::Name(issuer)) => Some(issuer.clone()),
+            _ => None,
+        };
+        let rules = self.rules(issuer, self.audience.clone());
+        Verifier::new(keys, rules).map(Some).context("auth: set hs256_secret, a [[auth.key]], an [[auth.issuer]] or [auth.introspection]")
+    }
+
+    fn rules(&self, issuer: Option<String>, audience: Option<String>) -> TokenRules {
+        TokenRules {
+            issuer,
+            audience,
             leeway_s: self.leeway_s.unwrap_or(LEEWAY_S),
             lifetime_s_max: self.lifetime_s_max,
-            ..defaults
+            ..TokenRules::default()
+        }
+    }
+
+    /// The issuers that publish their keys.
+    pub(crate) fn issuers(&self) -> Vec<IssuerConfig> {
+        let Some(IssuerSetting::Tables(entries)) = &self.issuer else { return Vec::new() };
+        let config = |entry: &IssuerEntry| IssuerConfig {
+            issuer: entry.issuer.clone(),
+            jwks_url: entry.jwks_url.clone(),
+            algorithms: entry.algorithms.clone(),
+            allow_private_addresses: entry.allow_private_addresses,
+            rules: self.rules(Some(entry.issuer.clone()), entry.audience.clone().or_else(|| self.audience.clone())),
         };
-        Verifier::new(keys, rules).context("auth: set hs256_secret, or a [[auth.key]]")
+        entries.iter().map(config).collect()
+    }
+
+    /// The host to ask about opaque tokens and sessions.
+    pub(crate) fn introspection(&self, clock: &Arc<dyn Clock>) -> Result<Option<Arc<Introspection>>> {
+        let port = |entry: &IntrospectionEntry| Introspection::new(entry.config(), Arc::clone(clock));
+        self.introspection.as_ref().map(port).transpose()
+    }
+
+    /// From its revocation on, no token lives longer than this; none where lives are not limited.
+    pub(crate) fn token_life_ms_max(&self) -> Option<i64> {
+        let leeway_s = i64::from(self.leeway_s.unwrap_or(LEEWAY_S));
+        self.lifetime_s_max.map(|life_s| (i64::from(life_s) + 2 * leeway_s) * 1_000)
     }
 }
 

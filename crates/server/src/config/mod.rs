@@ -2,12 +2,14 @@
 
 mod auth;
 mod event_type;
+mod judge;
 mod limits;
 mod log;
 mod route;
 
 pub use auth::{ApiKeyEntry, Auth, KeyEntry};
 pub use event_type::EventTypeEntry;
+pub use judge::{CookieEntry, IntrospectionEntry, IssuerEntry, IssuerSetting};
 pub use limits::Limits;
 pub use log::Log;
 pub use route::{Reject, RouteEntry};
@@ -75,11 +77,11 @@ impl Config {
         Ok(config)
     }
 
-    /// The verifier of people's tokens.
+    /// The verifier of people's tokens by configured keys; none where only other judges are configured.
     ///
     /// # Errors
-    /// When there is no key, or one is weak, malformed or not readable.
-    pub fn verifier(&self, rule: SecretRule) -> Result<Verifier> {
+    /// When nobody could judge a token, or a key is weak, malformed or not readable.
+    pub fn verifier(&self, rule: SecretRule) -> Result<Option<Verifier>> {
         self.auth.verifier(rule)
     }
 

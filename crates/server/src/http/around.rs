@@ -22,12 +22,16 @@ pub(crate) async fn around(State(app): State<Arc<App>>, request: Request, next: 
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let origin = request.headers().get(header::ORIGIN).cloned();
     let allowed = origin.filter(|_| origin_allowed(&app, request.headers()));
+    let with_cookie = app.config.auth.cookie.is_some() && cookie_allowed(&app, request.headers());
     let is_preflight = method == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match is_preflight && allowed.is_some() {
         true => preflight(),
         false => next.run(request).await,
     };
     let headers = response.headers_mut();
+    if allowed.is_some() && with_cookie {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
     if let Some(origin) = allowed {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::VARY, HeaderValue::from_static("origin"));
@@ -52,6 +56,12 @@ fn preflight() -> Response {
         (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Whether the request's Origin is there and may speak with somebody's cookie. What `--dev` allows beyond the list has none.
+pub(crate) fn cookie_allowed(app: &App, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("unreadable"));
+    app.origins.allows(text(header::ORIGIN), text(header::HOST), Carried::ByCookie)
 }
 
 /// Whether the request's Origin may speak to us. In `--dev` every loopback page may, and a file's (`null`).

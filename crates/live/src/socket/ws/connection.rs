@@ -104,8 +104,10 @@ async fn await_auth(socket: &mut Socket, later: AuthLater) -> Result<Session, Op
             let Ok(ClientFrame::Auth { token }) = read_frame(&text) else { return ended(CloseReason::NoCredential) };
             let caller = match later.node.authenticate.authenticate(&token).await {
                 Ok(caller) => caller,
-                Err(refusal) if refusal.code == ErrorCode::ExpiredToken => return ended(CloseReason::ExpiredToken),
-                Err(_) => return ended(CloseReason::InvalidToken),
+                Err(refusal) => {
+                    let retry_after_ms = refusal.code.is_passing().then(|| later.node.spread_ms());
+                    return Err(Some(Ending { reason: CloseReason::of(refusal.code), retry_after_ms }));
+                }
             };
             socket.unheard = messages.collect();
             let AuthLater { node, since, epoch, client, only, address } = later;
