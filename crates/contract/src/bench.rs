@@ -117,9 +117,16 @@ fn line(event: &Event) -> String {
         line += &match effect {
             Effect::Grant { person, channel } => format!(" +{person} {channel}"),
             Effect::Revoke { person, channel } => format!(" -{person} {channel}"),
+            Effect::SignOut { person } => format!(" signs out {person}"),
+            Effect::RevokeToken { token_id, person } => format!(" ends token {token_id}{}", of(person)),
+            Effect::EndSession { connection, person } => format!(" ends {connection}{}", of(person)),
         };
     }
     line
+}
+
+fn of(person: &Option<Id>) -> String {
+    person.as_ref().map_or_else(String::new, |person| format!(" of {person}"))
 }
 
 /// A service with these scopes.

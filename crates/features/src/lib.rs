@@ -15,5 +15,6 @@ macro_rules! features {
 }
 
 features! {
+    access
     roster
 }

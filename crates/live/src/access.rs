@@ -7,6 +7,7 @@ use crate::revocations::{Ended, Revocations};
 use campanile_wire::Id;
 use campanile_wire::caller::PersonCaller;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Connections listed at once.
 pub const CONNECTIONS_LISTED_MAX: usize = 1_000;
@@ -18,6 +19,8 @@ pub struct OpenConnection {
     pub connection: String,
     /// Whose.
     pub user_id: Id,
+    /// What its credential is called when it is revoked.
+    pub token_id: Option<Arc<str>>,
     /// How it reads.
     pub transport: Transport,
     /// Where it comes from.
@@ -53,6 +56,7 @@ impl Node {
             Some(OpenConnection {
                 connection: self.connection_name(key),
                 user_id: holder.id.clone(),
+                token_id: holder.token_id.clone(),
                 transport: holder.transport,
                 address,
                 since_ms: holder.since_ms,

@@ -35,8 +35,8 @@ pub(crate) struct Inside {
     /// The newest picture by view and key.
     pub(crate) views: BTreeMap<(String, String), Arc<str>>,
     pub(crate) ending: Option<Ending>,
-    /// Nothing but the ending is handed out any more.
-    pub(crate) is_cut: bool,
+    /// Nothing more may be given to this connection.
+    cut: bool,
 }
 
 impl Mailbox {
@@ -50,7 +50,7 @@ impl Mailbox {
 
     pub(crate) fn push_event(&self, delivery: &Arc<Delivery>, limits: &LiveLimits) {
         let mut inside = self.lock();
-        if inside.behind || inside.is_cut {
+        if inside.behind || inside.cut {
             return;
         }
         inside.event_bytes += delivery.event.bytes();
@@ -74,7 +74,7 @@ impl Mailbox {
 
     pub(crate) fn push_signal(&self, expires_at_ms: i64, json: Bytes, limits: &LiveLimits) {
         let mut inside = self.lock();
-        if inside.is_cut {
+        if inside.cut {
             return;
         }
         inside.signal_bytes += json.len();
@@ -88,12 +88,7 @@ impl Mailbox {
     }
 
     pub(crate) fn push_view(&self, view: &str, key: &str, json: Arc<str>) {
-        let mut inside = self.lock();
-        if inside.is_cut {
-            return;
-        }
-        inside.views.insert((view.to_owned(), key.to_owned()), json);
-        drop(inside);
+        self.lock().views.insert((view.to_owned(), key.to_owned()), json);
         self.wake.notify_one();
     }
 
@@ -119,24 +114,13 @@ impl Mailbox {
         self.wake.notify_one();
     }
 
-    /// Ends it and takes away what waited: whoever has lost the right to read is handed nothing more. It stands over any other ending.
+    /// Ends the connection, and gives it nothing that comes from now on.
     pub(crate) fn cut(&self, ending: Ending) {
         let mut inside = self.lock();
-        inside.clear_events();
-        inside.answers = VecDeque::new();
-        inside.signals = VecDeque::new();
-        inside.views = BTreeMap::new();
-        inside.behind = false;
-        inside.ending = Some(ending);
-        inside.is_cut = true;
+        inside.cut = true;
+        inside.ending.get_or_insert(ending);
         drop(inside);
         self.wake.notify_one();
-    }
-
-    /// The ending of a mailbox that was cut.
-    pub(crate) fn cut_ending(&self) -> Option<Ending> {
-        let inside = self.lock();
-        inside.ending.filter(|_| inside.is_cut)
     }
 
     pub(crate) fn is_ending(&self) -> bool {

@@ -43,6 +43,17 @@ impl Authenticate for TokenPort {
     }
 }
 
+/// A good credential is not enough: it may have been revoked, and its holder may not be approved any more.
+fn admitted(person: PersonCaller, node: &Node) -> Result<PersonCaller, ErrorCode> {
+    if node.is_revoked(&person) {
+        return Err(ErrorCode::RevokedToken);
+    }
+    if node.is_suspended(person.id.as_str()) {
+        return Err(ErrorCode::NotApproved);
+    }
+    Ok(person)
+}
+
 /// What a ticket stands for, as it is stored.
 #[derive(Serialize, Deserialize)]
 struct TicketHolder {
@@ -104,11 +115,7 @@ impl Identity {
             Source::Cookie => self.still_good(text, Asked::Session, node).await,
             _ => self.still_good(text, Asked::Token, node).await,
         };
-        let person = person.and_then(|person| match node.is_revoked(&person) {
-            true => Err(ErrorCode::RevokedToken),
-            false => Ok(person),
-        });
-        Ok(person.map(Caller::Person))
+        Ok(person.and_then(|person| admitted(person, node)).map(Caller::Person))
     }
 
     /// As [`Identity::person`], but an answer of the host from before a sign-out is not believed: the host is asked again.

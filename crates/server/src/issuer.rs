@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// A key set must have come by then.
-const FETCH_TIME_MAX: Duration = Duration::from_secs(5);
+pub(crate) const FETCH_TIME_MAX: Duration = Duration::from_secs(5);
 /// The largest key set that is read.
 const KEY_SET_BYTES_MAX: usize = 256 * 1024;
 
@@ -26,6 +26,8 @@ pub struct IssuerConfig {
     pub algorithms: Vec<Algorithm>,
     /// Where the keys may be fetched from.
     pub allow_private_addresses: bool,
+    /// A key set must have come by then.
+    pub fetch_time_max: Duration,
     /// What else a token has to satisfy.
     pub rules: TokenRules,
 }
@@ -76,7 +78,7 @@ impl Issuer {
         }
         let url = Url::parse(&config.jwks_url).context("jwks_url")?;
         let reach = if config.allow_private_addresses { Reach::Anywhere } else { Reach::Public };
-        let client = outbound::client(&url, reach, FETCH_TIME_MAX).context("jwks_url")?;
+        let client = outbound::client(&url, reach, config.fetch_time_max).context("jwks_url")?;
         Ok(Self { config, url, client, clock, cache: Mutex::default(), flight: tokio::sync::Mutex::default() })
     }
 

@@ -7,6 +7,8 @@ pub mod config;
 mod demo;
 mod gate;
 pub mod http;
+#[cfg(test)]
+mod host;
 mod identity;
 mod introspection;
 mod issuer;

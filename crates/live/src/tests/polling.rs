@@ -92,7 +92,8 @@ async fn a_waiting_poll_is_told_of_a_drain_and_a_replaced_one_is_simply_answered
     let second = school.node.connect(wish).await.unwrap();
     assert!(soon(first).await.is_ok(), "replaced by the second");
     let (answer, ()) = tokio::join!(soon(poll::answer(second, hour)), school.node.drain());
-    let (code, retry_after_ms) = answer.err().unwrap();
+    let refused = answer.err().unwrap();
+    let (code, retry_after_ms) = (refused.refusal.code, refused.retry_after_ms.unwrap());
     assert!(code == ErrorCode::ServerDraining && retry_after_ms >= 100);
 }
 

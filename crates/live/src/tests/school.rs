@@ -72,6 +72,7 @@ pub(super) fn wish(person: i64) -> Connect {
         only: None,
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         transport: Transport::Ws,
+        dialect: campanile_wire::Dialect::Native,
     }
 }
 
@@ -115,6 +116,11 @@ impl School {
         self.applied(run(&self.site, "revoke", json!({"person": person, "channel": channel})).await).await
     }
 
+    /// Commits an event with an effect that ends something, and waits until it is applied.
+    pub(super) async fn end(&self, effect: Value) -> EventId {
+        self.applied(run(&self.site, "end", json!({"effect": effect})).await).await
+    }
+
     pub(super) async fn post(&self, channel: &str, text: &str) -> EventId {
         self.applied(post(&self.site, channel, text).await).await
     }
@@ -125,7 +131,7 @@ impl School {
     }
 
     pub(super) async fn prune(&self) {
-        for kind in ["noted", "class_noted"] {
+        for kind in ["noted", "class_noted", "cadet_noted"] {
             self.site.journal.prune(kind, Retention::Newest(1)).await.expect("pruning");
         }
     }
@@ -186,6 +192,11 @@ impl Client {
         line(&soon(self.0.receive()).await)
     }
 
+    /// The next frame as it came.
+    pub(super) async fn next_frame(&mut self) -> Value {
+        soon(self.0.receive_json()).await
+    }
+
     pub(super) async fn says(&mut self, frame: Value) {
         soon(self.0.send_json(&frame)).await;
     }
@@ -237,6 +248,12 @@ fn text_of(data: &Value) -> String {
 
 // === the feature ===
 
+/// A person whose token has this role.
+pub(super) fn with_role(person: i64, role: &str) -> Connect {
+    let wish = wish(person);
+    Connect { caller: PersonCaller { role: Some(role.into()), ..wish.caller.clone() }, ..wish }
+}
+
 const FEATURE: Feature = Feature {
     name: "bell",
     migrations: &[],
@@ -252,9 +269,17 @@ const FEATURE: Feature = Feature {
         event("noted", "course", Retention::Newest(1)),
         event("class_noted", "class", Retention::Newest(1)),
         event("role_posted", "role", Retention::Forever),
+        event("cadet_posted", "cadet", Retention::Forever),
+        event("cadet_noted", "cadet", Retention::Newest(1)),
         event("user_posted", "user", Retention::Forever),
     ],
-    commands: &[CommandType::of::<Grant>(), CommandType::of::<Revoke>(), CommandType::of::<Post>(), CommandType::of::<Note>()],
+    commands: &[
+        CommandType::of::<Grant>(),
+        CommandType::of::<Revoke>(),
+        CommandType::of::<Post>(),
+        CommandType::of::<Note>(),
+        CommandType::of::<End>(),
+    ],
     routes: &[],
     views: &[ViewType { name: "posts", channel_kind: "course", build: build_posts }],
     jobs: &[],
@@ -348,6 +373,7 @@ impl Command for Post {
     async fn run(&self, ctx: &mut Ctx<'_>) -> Result<bool, UnitError> {
         let kind = match self.channel.kind() {
             "class" => event("class_posted", "class", Retention::Forever),
+            "cadet" => event("cadet_posted", "cadet", Retention::Forever),
             "role" => event("role_posted", "role", Retention::Forever),
             "user" => event("user_posted", "user", Retention::Forever),
             _ => event("posted", "course", Retention::Forever),
@@ -368,9 +394,33 @@ impl Command for Note {
     async fn run(&self, ctx: &mut Ctx<'_>) -> Result<bool, UnitError> {
         let kind = match self.channel.kind() {
             "class" => event("class_noted", "class", Retention::Newest(1)),
+            "cadet" => event("cadet_noted", "cadet", Retention::Newest(1)),
             _ => event("noted", "course", Retention::Newest(1)),
         };
         ctx.emit(&kind, self.channel.clone(), &json!({"text": self.text}));
+        Ok(true)
+    }
+}
+
+/// An event with any effect that ends credentials or connections.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct End {
+    effect: Value,
+}
+
+impl Command for End {
+    const NAME: &'static str = "end";
+    type Answer = bool;
+
+    fn permit(&self, caller: &Caller) -> Result<(), Refusal> {
+        permit(caller)
+    }
+
+    async fn run(&self, ctx: &mut Ctx<'_>) -> Result<bool, UnitError> {
+        let effect: Effect = serde_json::from_value(self.effect.clone()).expect("an effect");
+        let data = json!({"text": "ended"});
+        ctx.emit_with(&event("posted", "course", Retention::Forever), channel("course:office"), &data, vec![effect]);
         Ok(true)
     }
 }

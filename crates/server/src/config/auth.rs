@@ -5,7 +5,7 @@ use crate::auth::{
     Algorithm, ApiKeyConfig, ApiKeySecret, Key, KeyConfig, KeyMaterial, SecretRule, Source, TokenRules, Verifier,
 };
 use crate::introspection::Introspection;
-use crate::issuer::IssuerConfig;
+use crate::issuer::{FETCH_TIME_MAX, IssuerConfig};
 use anyhow::{Context, Result, bail};
 use campanile_journal::Clock;
 use serde::Deserialize;
@@ -87,6 +87,7 @@ impl Auth {
             jwks_url: entry.jwks_url.clone(),
             algorithms: entry.algorithms.clone(),
             allow_private_addresses: entry.allow_private_addresses,
+            fetch_time_max: FETCH_TIME_MAX,
             rules: self.rules(Some(entry.issuer.clone()), entry.audience.clone().or_else(|| self.audience.clone())),
         };
         entries.iter().map(config).collect()

@@ -15,6 +15,7 @@ mod poll;
 mod problem;
 mod publish;
 mod schemas;
+mod sessions;
 mod sse;
 mod ticket;
 mod ws;
@@ -47,10 +48,12 @@ const FIXED: &[Fixed] = &[
     Fixed { method: Get, path: "/readyz", serve: |via| on(via, index::readyz), described: &described::READYZ },
     Fixed { method: Get, path: "/metrics", serve: |via| on(via, metrics::metrics), described: &described::METRICS },
     Fixed { method: Get, path: "/ws", serve: |via| on(via, ws::native), described: &described::WEBSOCKET },
+    Fixed { method: Get, path: "/ws/updates/", serve: |via| on(via, ws::updates), described: &described::UPDATES },
     Fixed { method: Get, path: "/api/events", serve: |via| on(via, sse::stream), described: &described::STREAM },
     Fixed { method: Post, path: "/api/events", serve: |via| on(via, publish::publish), described: &described::PUBLISH },
     Fixed { method: Get, path: "/api/poll", serve: |via| on(via, poll::poll), described: &described::POLL },
     Fixed { method: Post, path: "/api/ticket", serve: |via| on(via, ticket::issue), described: &described::TICKET },
+    Fixed { method: Get, path: "/api/access/sessions", serve: |via| on(via, sessions::sessions), described: &described::SESSIONS },
     Fixed { method: Get, path: "/api/openapi.json", serve: |via| on(via, openapi::openapi), described: &described::OPENAPI },
     Fixed { method: Get, path: "/api/asyncapi.json", serve: |via| on(via, asyncapi::asyncapi), described: &described::ASYNCAPI },
 ];
