@@ -26,6 +26,11 @@ impl Channel {
         Self::new("user", person)
     }
 
+    /// The channel whose members are due nothing: `suspended:{id}`, as long as its person is a member of it.
+    pub fn suspension(person: &Id) -> Self {
+        Self::new("suspended", person)
+    }
+
     /// Reads `kind:id`, `kind.id` or `kind_id`, split at the first separator.
     ///
     /// # Errors
