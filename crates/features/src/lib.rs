@@ -16,4 +16,5 @@ macro_rules! features {
 
 features! {
     roster
+    grading
 }
