@@ -29,6 +29,16 @@ impl Fields {
         Ok(Self(serde_json::to_string(&fields).expect("JSON texts by name serialise")))
     }
 
+    /// The fields of a frame, which was only skipped over until now.
+    ///
+    /// # Errors
+    /// `invalid_data` where a text or a number in it is none.
+    pub fn of_frame(fields: &RawValue) -> Result<Self, Refusal> {
+        let invalid = |error: serde_json::Error| Refusal::new(ErrorCode::InvalidData, format!("data: {error}"));
+        serde_json::from_str::<Value>(fields.get()).map_err(invalid)?;
+        Ok(Self(fields.get().to_owned()))
+    }
+
     /// As JSON text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -42,12 +52,6 @@ impl Fields {
 impl From<Value> for Fields {
     fn from(fields: Value) -> Self {
         Self(fields.to_string())
-    }
-}
-
-impl From<Box<RawValue>> for Fields {
-    fn from(fields: Box<RawValue>) -> Self {
-        Self(fields.get().to_owned())
     }
 }
 

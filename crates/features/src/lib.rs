@@ -17,4 +17,6 @@ macro_rules! features {
 features! {
     roster
     grading
+    notifications
+    broadcast
 }
