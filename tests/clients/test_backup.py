@@ -24,8 +24,9 @@ IDS_SKIPPED = 1_000_000_000
 def run(server: Server, *words: str, path: str = "") -> subprocess.CompletedProcess:
     """The command line beside a server, with PostgreSQL's own programs."""
     tools = os.environ.get("CAMPANILE_TEST_POSTGRES_BIN", "")
-    env = {**os.environ, "PATH": path or f"{tools}{os.pathsep}{os.environ['PATH']}"}
-    command = [os.environ["CAMPANILE_BIN"], *words, "--store", server.store]
+    path = path or f"{tools}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "CAMPANILE_STORE": server.store}
+    command = [os.environ["CAMPANILE_BIN"], *words]
     return subprocess.run(command, capture_output=True, text=True, cwd=server.folder.name, env=env, timeout=120)
 
 
@@ -125,14 +126,18 @@ class Stores:
 
     def test_the_commands_of_the_operations_page_do_what_it_says(self) -> None:
         server = self.start()
-        commands = re.findall(r"```sh\n(campanile (?:backup|restore).*)\n```", (ROOT / "docs" / "operations.md").read_text())
-        self.assertEqual(len(commands), 2)
+        text = (ROOT / "docs" / "operations.md").read_text()
+        commands = re.findall(r"```(?:sh|text)\n(campanile (?:backup|restore).*)\n```", text)
+        self.assertEqual(len(commands), 3)
         announce(server, "one")
-        backup, restore = (command.split()[1:] for command in commands)
+        backup, restore, replace = (command.split()[1:] for command in commands)
         done = run(server, *backup)
         self.assertIn("verified; the log ends at", done.stdout, done.stderr)
+        if server.store.startswith("sqlite:"):
+            done = run(server, *restore)
+            self.assertIn("clients with older cursors are told to refetch", done.stdout, done.stderr)
         server.end()
-        done = run(server, *restore)
+        done = run(server, *replace)
         self.assertIn("clients with older cursors are told to refetch", done.stdout, done.stderr)
         server.start()
 

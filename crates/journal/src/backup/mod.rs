@@ -106,3 +106,27 @@ fn head_after(backup: Head, replaced: Option<Head>) -> Head {
     let id = furthest + RESTORE_IDS_SKIPPED;
     Head { id, epoch, epoch_floor: id, ..backup }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{RESTORE_IDS_SKIPPED, head_after};
+    use crate::journal::Head;
+
+    fn head(id: u64, epoch: u64) -> Head {
+        Head { id, recorded_at_ms: 7, epoch, epoch_floor: 0 }
+    }
+
+    #[test]
+    fn a_restored_log_begins_above_the_backup_and_above_what_it_replaces() {
+        let check = |replaced, id, epoch| {
+            let restored = head_after(head(100, 1), replaced);
+            assert_eq!((restored.id, restored.epoch_floor, restored.epoch), (id, id, epoch));
+            assert_eq!(restored.recorded_at_ms, 7, "recorded_at never runs backwards");
+        };
+        check(None, 100 + RESTORE_IDS_SKIPPED, 2);
+        check(Some(head(500, 1)), 500 + RESTORE_IDS_SKIPPED, 2);
+        // Restored twice: the second epoch is above the first, whose ids were given out too.
+        check(Some(head(100 + RESTORE_IDS_SKIPPED, 2)), 100 + 2 * RESTORE_IDS_SKIPPED, 3);
+        check(Some(head(0, 1)), 100 + RESTORE_IDS_SKIPPED, 2);
+    }
+}

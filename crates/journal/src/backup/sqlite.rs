@@ -55,6 +55,13 @@ const TABLES: &str = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AN
 
 /// Reads a whole backup, which nobody writes.
 async fn verify(path: &Path) -> Result<Backup, JournalError> {
+    read_whole(path).await.map_err(|error| match error {
+        JournalError::Unusable(_) => error,
+        other => refused(format!("{} is no backup of a SQLite store: {other}", path.display())),
+    })
+}
+
+async fn read_whole(path: &Path) -> Result<Backup, JournalError> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(true).disable_statement_logging();
     let mut conn = options.connect().await?;
     let answers = sqlx::query("PRAGMA integrity_check").fetch_all(&mut conn).await?;
