@@ -185,7 +185,9 @@ impl SyncSource {
                 Ok(_) => pass.processed += 1,
                 Err(error) => {
                     pass.failed += 1;
-                    tracing::warn!(target: LOG, source = self.0.spec.name, row = row.id, error, "a row cannot become an event");
+                    // What follows the colon may quote the data, which are no log's matter; the whole of it stands with the row.
+                    let why = error.split(": ").next().unwrap_or_default();
+                    tracing::warn!(target: LOG, source = self.0.spec.name, row = row.id, why, "a row cannot become an event");
                 }
             }
         }
