@@ -17,4 +17,7 @@ macro_rules! features {
 features! {
     access
     roster
+    grading
+    notifications
+    broadcast
 }

@@ -37,7 +37,9 @@ pub(crate) async fn apply(conn: &mut Conn, events: &[Event]) -> Result<(), Journ
         for effect in &event.effects {
             let (kind, subject, person) = match effect {
                 Effect::SignOut { person } => ("user", person.as_str(), ""),
-                Effect::RevokeToken { token_id, person } => ("token", &**token_id, person.as_ref().map_or("", |id| id.as_str())),
+                Effect::RevokeToken { token_id, person } => {
+                    ("token", &**token_id, person.as_ref().map_or("", |id| id.as_str()))
+                }
                 Effect::Grant { .. } | Effect::Revoke { .. } | Effect::EndSession { .. } => continue,
             };
             let values = [Value::from(kind), subject.into(), person.into(), event.recorded_at_ms.into()];

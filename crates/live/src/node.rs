@@ -217,17 +217,6 @@ impl Node {
         self.core().hub.len()
     }
 
-    /// What the roster says of a person's role, which wins over the token's.
-    pub fn role_of(&self, person: &str) -> Option<String> {
-        let roles = self.core().members.channels(person);
-        roles.iter().find(|channel| channel.kind() == "role").map(|channel| channel.id().to_owned())
-    }
-
-    /// Whether the person is not approved, or not any more.
-    pub fn is_suspended(&self, person: &str) -> bool {
-        self.core().members.is_suspended(person)
-    }
-
     /// Admits a connection, or says when to come back. The session is registered before its history is read.
     ///
     /// # Errors

@@ -60,7 +60,8 @@ impl Revocations {
                     ended.push(person.map_or_else(|| Ended::OfToken(token_id.to_string()), Ended::OfPerson));
                 }
                 Effect::EndSession { connection, person } => {
-                    ended.push(Ended::Session(connection.to_string(), person.as_ref().map(|person| person.as_str().to_owned())));
+                    ended
+                        .push(Ended::Session(connection.to_string(), person.as_ref().map(|person| person.as_str().to_owned())));
                 }
                 Effect::Grant { .. } | Effect::Revoke { .. } => {}
             }
@@ -77,9 +78,11 @@ impl Revocations {
     }
 
     pub(crate) fn is_revoked(&self, person: &str, token_id: Option<&str>, issued_at_ms: Option<i64>) -> bool {
-        let signed_out = self.people.get(person).is_some_and(|at_ms| issued_at_ms.is_none_or(|issued_at_ms| issued_at_ms < *at_ms));
+        let signed_out =
+            self.people.get(person).is_some_and(|at_ms| issued_at_ms.is_none_or(|issued_at_ms| issued_at_ms < *at_ms));
         let owners = token_id.and_then(|token_id| self.tokens.get(token_id));
-        signed_out || owners.is_some_and(|owners| owners.iter().any(|(owner, _)| owner.as_deref().is_none_or(|owner| owner == person)))
+        signed_out
+            || owners.is_some_and(|owners| owners.iter().any(|(owner, _)| owner.as_deref().is_none_or(|owner| owner == person)))
     }
 
     fn sign_out(&mut self, person: String, at_ms: i64) {

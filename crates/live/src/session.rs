@@ -10,7 +10,7 @@ use crate::node::{Connect, Node, Refused};
 use campanile_journal::JournalError;
 use campanile_wire::caller::PersonCaller;
 use campanile_wire::frame::{Gap, GapReason, ServerFrame};
-use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode, Event, EventId, Id, instant};
+use campanile_wire::{Channel, CloseReason, Cursor, Dialect, Event, EventId, Id, instant};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -350,23 +350,6 @@ impl Session {
     /// The heartbeat frame of the native WebSocket route.
     pub(crate) fn heartbeat(&self) -> String {
         ServerFrame::Heartbeat { cursor: self.cursor, timestamp: instant::format(self.node.now_ms()) }.to_json()
-    }
-
-    /// A fresh token of the same user: the connection now ends with it.
-    pub(crate) fn renew(&mut self, caller: PersonCaller) -> Result<(), ErrorCode> {
-        if caller.id != self.caller.id {
-            return Err(ErrorCode::CredentialConflict);
-        }
-        let mut core = self.node.core();
-        let core = &mut *core;
-        if core.revocations.holds(&caller) {
-            return Err(ErrorCode::RevokedToken);
-        }
-        let own = self.node.own_channels(&core.members, &caller);
-        core.hub.set_own(self.key, own, &core.members);
-        core.hub.set_credential(self.key, caller.token_id.clone(), caller.issued_at_ms);
-        self.caller = caller;
-        Ok(())
     }
 
     /// Milliseconds until the credential ends.

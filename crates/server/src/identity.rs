@@ -1,6 +1,6 @@
 //! Who calls: finds the credentials of a request, and lets each be judged by whom it concerns: keys, issuers, the host, tickets, the roster.
 
-use crate::auth::introspection::Asked;
+use crate::auth::introspection::Question;
 use crate::auth::{ApiKeys, Carriers, Credential, Source, Verifier, choose, find_credentials, is_api_key, peek};
 use crate::introspection::Introspection;
 use crate::issuer::Issuers;
@@ -36,7 +36,7 @@ pub(crate) struct TokenPort(pub(crate) Arc<Identity>);
 impl Authenticate for TokenPort {
     fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<PersonCaller, Refusal>> {
         Box::pin(async move {
-            let judged = self.0.person(token, Asked::Token).await;
+            let judged = self.0.person(token, Question::Token).await;
             self.0.count("message", judged.as_ref().err().copied());
             judged.map_err(Refusal::from)
         })
@@ -67,7 +67,11 @@ struct TicketHolder {
 
 impl Identity {
     /// Whom a person's token or session speaks for.
-    async fn person(&self, text: &str, asked: Asked) -> Result<PersonCaller, ErrorCode> {
+    async fn person(&self, text: &str, asked: Question) -> Result<PersonCaller, ErrorCode> {
+        // An API key elsewhere than in `Authorization` is a mistake, and nobody else's to see.
+        if is_api_key(text) {
+            return Err(ErrorCode::InvalidToken);
+        }
         let Some(peeked) = peek(text) else {
             let host = self.introspection.as_ref().ok_or(ErrorCode::InvalidToken)?;
             return host.judge(asked, text).await;
@@ -95,10 +99,9 @@ impl Identity {
         let source = found.first().map_or("none", |credential| credential.source.as_str());
         self.count(source, chosen.as_ref().err().copied());
         let mut caller = chosen.map_err(Refusal::from)?;
-        if let Caller::Person(person) = &mut caller
-            && let Some(role) = node.role_of(person.id.as_str())
-        {
-            person.role = Some(role);
+        if let Caller::Person(person) = &mut caller {
+            person.role = node.role_of(person.id.as_str()).or(person.role.take());
+            person.cadet = node.cadet_of(person.id.as_str()).or(person.cadet.take());
         }
         Ok(caller)
     }
@@ -112,14 +115,14 @@ impl Identity {
                 return Ok(key.ok_or(ErrorCode::InvalidToken));
             }
             Source::Ticket => self.ticket_holder(text).await?.ok_or(ErrorCode::InvalidTicket),
-            Source::Cookie => self.still_good(text, Asked::Session, node).await,
-            _ => self.still_good(text, Asked::Token, node).await,
+            Source::Cookie => self.still_good(text, Question::Session, node).await,
+            _ => self.still_good(text, Question::Token, node).await,
         };
         Ok(person.and_then(|person| admitted(person, node)).map(Caller::Person))
     }
 
     /// As [`Identity::person`], but an answer of the host from before a sign-out is not believed: the host is asked again.
-    async fn still_good(&self, text: &str, asked: Asked, node: &Node) -> Result<PersonCaller, ErrorCode> {
+    async fn still_good(&self, text: &str, asked: Question, node: &Node) -> Result<PersonCaller, ErrorCode> {
         let person = self.person(text, asked).await?;
         match &self.introspection {
             Some(host) if peek(text).is_none() && node.is_revoked(&person) => {

@@ -1,6 +1,6 @@
 //! Opaque tokens and sessions: the host is asked who holds them, one question at a time for each, and its answers are kept a moment.
 
-use crate::auth::introspection::{Asked, Vouched, read_answer};
+use crate::auth::introspection::{Question, Vouched, read_answer};
 use crate::outbound::{self, Failed, Reach};
 use anyhow::{Context, Result};
 use campanile_journal::Clock;
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Questions under way at once; one more is answered `auth_unavailable`.
 const QUESTIONS_MAX: usize = 64;
+/// Questions begun in a second, so that a stranger's invented tokens are not the host's burden; one more is answered `auth_unavailable`.
+const QUESTIONS_PER_SECOND_MAX: u32 = 1_000;
 /// Answers kept, at least; at most twice as many.
 const ANSWERS_MAX: usize = 20_000;
 /// The largest answer that is read.
@@ -56,12 +58,25 @@ struct Inside {
     young: HashMap<Key, (i64, Vouched)>,
     old: HashMap<Key, (i64, Vouched)>,
     flights: HashMap<Key, Shared<BoxFuture<'static, Answer>>>,
+    /// The present second of the clock, and the questions begun in it.
+    begun: (i64, u32),
 }
 
 impl Inside {
     fn known(&self, key: &Key, now_ms: i64) -> Option<Vouched> {
         let found = self.young.get(key).or_else(|| self.old.get(key));
         found.filter(|(until_ms, _)| now_ms < *until_ms).map(|(_, vouched)| vouched.clone())
+    }
+
+    /// Takes one place among the questions, if there is one.
+    fn may_ask(&mut self, now_ms: i64) -> bool {
+        let second = now_ms.div_euclid(1_000);
+        if self.begun.0 != second {
+            self.begun = (second, 0);
+        }
+        let may = self.flights.len() < QUESTIONS_MAX && self.begun.1 < QUESTIONS_PER_SECOND_MAX;
+        self.begun.1 += u32::from(may);
+        may
     }
 
     fn keep(&mut self, key: Key, until_ms: i64, vouched: Vouched) {
@@ -85,7 +100,7 @@ impl Introspection {
     ///
     /// # Errors
     /// `invalid_token`, `expired_token` or `not_approved` as the host says, `auth_unavailable` when it cannot be asked.
-    pub(crate) async fn judge(self: &Arc<Self>, asked: Asked, credential: &str) -> Vouched {
+    pub(crate) async fn judge(self: &Arc<Self>, asked: Question, credential: &str) -> Vouched {
         if credential.len() > CREDENTIAL_BYTES_MAX {
             return Err(ErrorCode::InvalidToken);
         }
@@ -99,9 +114,9 @@ impl Introspection {
                     false => Err(ErrorCode::ExpiredToken),
                 });
             }
-            match inside.flights.get(&key) {
-                Some(flight) => flight.clone(),
-                None if inside.flights.len() >= QUESTIONS_MAX => return Err(ErrorCode::AuthUnavailable),
+            match inside.flights.get(&key).cloned() {
+                Some(flight) => flight,
+                None if !inside.may_ask(now_ms) => return Err(ErrorCode::AuthUnavailable),
                 None => self.depart(&mut inside, key, asked, credential),
             }
         };
@@ -109,7 +124,7 @@ impl Introspection {
     }
 
     /// Forgets what was answered, so that the host is asked again; not more often than about a credential that it refused.
-    pub(crate) fn forget(&self, asked: Asked, credential: &str) {
+    pub(crate) fn forget(&self, asked: Question, credential: &str) {
         let key = key_of(asked, credential);
         let mut inside = self.inside.lock().expect("nothing panics while it holds the answers");
         let until_ms = self.clock.now_ms() + self.config.cache_ms - self.config.negative_cache_ms;
@@ -126,7 +141,7 @@ impl Introspection {
         self: &Arc<Self>,
         inside: &mut Inside,
         key: Key,
-        asked: Asked,
+        asked: Question,
         credential: &str,
     ) -> Shared<BoxFuture<'static, Answer>> {
         let (port, credential) = (Arc::clone(self), credential.to_owned());
@@ -153,7 +168,7 @@ impl Introspection {
         flight
     }
 
-    async fn ask(&self, asked: Asked, credential: &str) -> Result<(i64, Vouched), Failed> {
+    async fn ask(&self, asked: Question, credential: &str) -> Result<(i64, Vouched), Failed> {
         let asked_at_ms = self.clock.now_ms();
         let headers = headers_of(&self.config).map_err(|error| Failed::Content(error.to_string()))?;
         let request = self.client.post(self.url.clone()).headers(headers).body(form(asked.field(), credential));
@@ -163,7 +178,7 @@ impl Introspection {
     }
 }
 
-fn key_of(asked: Asked, credential: &str) -> Key {
+fn key_of(asked: Question, credential: &str) -> Key {
     Sha256::new().chain_update(asked.field()).chain_update("=").chain_update(credential).finalize().into()
 }
 

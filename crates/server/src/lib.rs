@@ -6,9 +6,9 @@ pub mod cli;
 pub mod config;
 mod demo;
 mod gate;
-pub mod http;
 #[cfg(test)]
 mod host;
+pub mod http;
 mod identity;
 mod introspection;
 mod issuer;
@@ -18,3 +18,4 @@ mod maintenance;
 mod outbound;
 mod refusals;
 mod stall;
+pub mod sync;

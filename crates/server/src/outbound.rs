@@ -158,7 +158,9 @@ mod tests {
 
     #[test]
     fn an_address_in_the_url_is_judged_however_it_is_spelled() {
-        for host in ["127.0.0.1", "2130706433", "0x7f.1", "10.1.2.3", "169.254.169.254", "[::1]", "[::ffff:8.8.8.8]", "100.64.0.1"] {
+        for host in
+            ["127.0.0.1", "2130706433", "0x7f.1", "10.1.2.3", "169.254.169.254", "[::1]", "[::ffff:8.8.8.8]", "100.64.0.1"]
+        {
             let said = refusal(&format!("https://{host}/keys"), Reach::Public).unwrap();
             assert!(said.contains("public internet"), "{host}: {said}");
             assert_eq!(refusal(&format!("https://{host}/keys"), Reach::Anywhere), None);

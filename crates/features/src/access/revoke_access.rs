@@ -55,7 +55,10 @@ impl Command for RevokeAccess {
         };
         match is_own || manages(caller) {
             true => Ok(()),
-            false => Err(Refusal::new(ErrorCode::Forbidden, "this needs an API key with the scope admin, the role admin, or your own token")),
+            false => Err(Refusal::new(
+                ErrorCode::Forbidden,
+                "this needs an API key with the scope admin, the role admin, or your own token",
+            )),
         }
     }
 

@@ -82,7 +82,9 @@ fn last_block(ending: Ending) -> String {
     let code = ending.reason.word();
     match ending.reason {
         // For good: coming back with the same credential would be refused.
-        CloseReason::ExpiredToken | CloseReason::RevokedToken | CloseReason::NotApproved => format!("event: expired\ndata: {}\n\n", json!({ "code": code })),
+        CloseReason::ExpiredToken | CloseReason::RevokedToken | CloseReason::NotApproved => {
+            format!("event: expired\ndata: {}\n\n", json!({ "code": code }))
+        }
         _ => {
             let retry_after_ms = ending.retry_after_ms.unwrap_or(RETRY_MS);
             let data = json!({ "code": code, "retry_after_ms": retry_after_ms });

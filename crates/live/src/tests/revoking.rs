@@ -13,8 +13,11 @@ use std::time::Duration;
 /// A wish with a token of this id, issued so long after the opening.
 fn with_token(person: i64, token_id: &str, issued_after_ms: i64) -> Connect {
     let wish = wish(person);
-    let caller =
-        PersonCaller { token_id: Some(token_id.into()), issued_at_ms: Some(OPENING_MS + issued_after_ms), ..wish.caller.clone() };
+    let caller = PersonCaller {
+        token_id: Some(token_id.into()),
+        issued_at_ms: Some(OPENING_MS + issued_after_ms),
+        ..wish.caller.clone()
+    };
     Connect { caller, ..wish }
 }
 
@@ -53,7 +56,9 @@ async fn a_revoked_token_closes_what_it_opened_at_that_place_of_the_log() {
     assert!(!heard.iter().any(|line| line.starts_with("5 ")), "{heard:?}");
     let refused = school.refused(with_token(1, "lost", 0)).await;
     assert_eq!((refused.reason.word(), refused.refusal.code.status()), ("revoked_token", 401));
-    assert!(school.node.is_revoked(&with_token(1, "lost", 0).caller) && !school.node.is_revoked(&with_token(1, "kept", 0).caller));
+    assert!(
+        school.node.is_revoked(&with_token(1, "lost", 0).caller) && !school.node.is_revoked(&with_token(1, "kept", 0).caller)
+    );
 }
 
 #[tokio::test]
@@ -78,7 +83,8 @@ async fn signing_somebody_out_ends_everything_issued_before_and_nothing_issued_a
 async fn a_revocation_survives_a_restart_and_reaches_every_node() {
     let mut school = School::open().await;
     let site = school.other_process().await;
-    let elsewhere = Node::start(site, std::sync::Arc::clone(&school.node.authenticate), LiveLimits { log_poll_ms: 5, ..limits() });
+    let elsewhere =
+        Node::start(site, std::sync::Arc::clone(&school.node.authenticate), LiveLimits { log_poll_ms: 5, ..limits() });
     let elsewhere = elsewhere.await.unwrap();
     let mut there = elsewhere.connect(with_token(1, "lost", 0)).await.unwrap();
     school.clock.advance_ms(1_000);

@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 
 /// What the host is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Asked {
+pub enum Question {
     /// A token, as the form field `token`.
     Token,
     /// A session cookie's value, as the form field `session`.
     Session,
 }
 
-impl Asked {
+impl Question {
     /// The form field.
     pub const fn field(self) -> &'static str {
         match self {

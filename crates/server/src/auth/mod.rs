@@ -19,10 +19,10 @@ pub mod token_id;
 #[cfg(test)]
 mod tests;
 
-pub use api_key::{ApiKey, ApiKeyConfig, ApiKeyError, ApiKeySecret, ApiKeys, is_api_key};
 pub use address::is_public;
+pub use api_key::{ApiKey, ApiKeyConfig, ApiKeyError, ApiKeySecret, ApiKeys, is_api_key};
 pub use cookie::cookie_value;
-pub use introspection::{Asked, Vouched};
+pub use introspection::{Question, Vouched};
 pub use jwt::{Claims, TokenError, TokenRules, Verifier};
 pub use keys::{Algorithm, Key, KeyConfig, KeyError, KeyMaterial, keys_from_jwk_set};
 pub use origin::{AllowedOrigins, Carried, OriginError};

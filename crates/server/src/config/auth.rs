@@ -66,7 +66,9 @@ impl Auth {
             _ => None,
         };
         let rules = self.rules(issuer, self.audience.clone());
-        Verifier::new(keys, rules).map(Some).context("auth: set hs256_secret, a [[auth.key]], an [[auth.issuer]] or [auth.introspection]")
+        Verifier::new(keys, rules)
+            .map(Some)
+            .context("auth: set hs256_secret, a [[auth.key]], an [[auth.issuer]] or [auth.introspection]")
     }
 
     fn rules(&self, issuer: Option<String>, audience: Option<String>) -> TokenRules {

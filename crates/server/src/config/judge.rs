@@ -2,9 +2,9 @@
 
 use crate::auth::Algorithm;
 use crate::introspection::IntrospectionConfig;
+use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! A host that knows opaque tokens, over a real socket.
 
 use super::{Introspection, IntrospectionConfig, QUESTIONS_MAX};
-use crate::auth::introspection::Asked;
+use crate::auth::introspection::Question;
 use crate::host::{Host, Says};
 use campanile_journal::ManualClock;
 use serde_json::{Value, json};
@@ -38,11 +38,11 @@ impl School {
     }
 
     async fn judge(&self, credential: &str) -> String {
-        say(&self.port, Asked::Token, credential).await
+        say(&self.port, Question::Token, credential).await
     }
 }
 
-async fn say(port: &Arc<Introspection>, asked: Asked, credential: &str) -> String {
+async fn say(port: &Arc<Introspection>, asked: Question, credential: &str) -> String {
     match port.judge(asked, credential).await {
         Ok(person) => format!("user {}", person.id),
         Err(code) => code.to_string(),
@@ -74,12 +74,15 @@ async fn the_host_is_asked_once_a_minute_and_an_unknown_token_every_five_seconds
 async fn a_token_and_a_session_are_asked_about_as_forms_with_the_secret() {
     let school = School::with(active(json!({}))).await;
     school.judge("a&b=c d").await;
-    say(&school.port, Asked::Session, "a&b=c d").await;
+    say(&school.port, Question::Session, "a&b=c d").await;
     let requests = school.host.requests();
     assert_eq!(requests.len(), 2, "a session of the same text is another question");
     for (request, field) in requests.iter().zip(["token", "session"]) {
         assert!(request.starts_with("POST / HTTP/1.1"), "{request}");
-        assert!(request.contains("authorization: Bearer for the host alone") && request.contains("x-school: tower"), "{request}");
+        assert!(
+            request.contains("authorization: Bearer for the host alone") && request.contains("x-school: tower"),
+            "{request}"
+        );
         assert!(request.ends_with(&format!("\r\n\r\n{field}=a%26b%3Dc%20d")), "{request}");
     }
 }
@@ -90,7 +93,7 @@ async fn many_who_show_the_same_token_cause_one_question() {
     let storm: Vec<_> = (0..100)
         .map(|_| {
             let port = Arc::clone(&school.port);
-            tokio::spawn(async move { say(&port, Asked::Token, "abc").await })
+            tokio::spawn(async move { say(&port, Question::Token, "abc").await })
         })
         .collect();
     while school.host.count() == 0 {
@@ -107,7 +110,9 @@ async fn many_who_show_the_same_token_cause_one_question() {
 async fn a_host_that_is_down_says_nothing_of_new_tokens_and_takes_nothing_from_known_ones() {
     let school = School::with(active(json!({}))).await;
     assert_eq!(school.judge("known").await, "user 7");
-    for bad in [Says::Json("{".into()), Says::Json("{}".into()), Says::Redirect("/elsewhere".into()), Says::Json(" ".repeat(70_000))] {
+    for bad in
+        [Says::Json("{".into()), Says::Json("{}".into()), Says::Redirect("/elsewhere".into()), Says::Json(" ".repeat(70_000))]
+    {
         school.host.now_says(bad.clone());
         assert_eq!(school.judge("new").await, "auth_unavailable", "{bad:?}");
         assert_eq!(school.judge("known").await, "user 7");
@@ -128,7 +133,7 @@ async fn only_so_many_questions_are_under_way() {
     let asked: Vec<_> = (0..QUESTIONS_MAX)
         .map(|place| {
             let port = Arc::clone(&school.port);
-            tokio::spawn(async move { say(&port, Asked::Token, &place.to_string()).await })
+            tokio::spawn(async move { say(&port, Question::Token, &place.to_string()).await })
         })
         .collect();
     while school.port.inside.lock().unwrap().flights.len() < QUESTIONS_MAX {
@@ -140,6 +145,16 @@ async fn only_so_many_questions_are_under_way() {
         assert_eq!(one.await.unwrap(), "user 7");
     }
     assert_eq!(school.judge("one more").await, "user 7");
+}
+
+#[test]
+fn only_so_many_questions_begin_in_a_second() {
+    let mut inside = super::Inside::default();
+    let asked = |inside: &mut super::Inside, now_ms| (0..2_000).filter(|_| inside.may_ask(now_ms)).count();
+    assert_eq!(
+        (asked(&mut inside, NOW_MS), asked(&mut inside, NOW_MS + 999), asked(&mut inside, NOW_MS + 1_000)),
+        (1_000, 0, 1_000)
+    );
 }
 
 #[tokio::test]
@@ -154,10 +169,10 @@ async fn a_kept_answer_ends_with_the_token() {
 async fn a_forgotten_answer_is_asked_for_again_but_not_in_a_storm() {
     let school = School::with(active(json!({}))).await;
     school.judge("abc").await;
-    school.port.forget(Asked::Token, "abc");
+    school.port.forget(Question::Token, "abc");
     assert_eq!((school.judge("abc").await, school.host.count()), ("user 7".into(), 1));
     school.clock.advance_ms(5_000);
-    school.port.forget(Asked::Token, "abc");
+    school.port.forget(Question::Token, "abc");
     assert_eq!((school.judge("abc").await, school.host.count()), ("user 7".into(), 2));
 }
 

@@ -147,7 +147,11 @@ async fn the_last_keys_count_on_while_the_issuer_is_down() {
     let signer = Signer::new("a", 1);
     let school = School::with(set(&[&signer])).await;
     assert_eq!(school.judge(&signer).await, "user 7");
-    for bad in [Says::Redirect("http://127.0.0.1:9/keys".into()), Says::Json("{".into()), Says::Json(" ".repeat(KEY_SET_BYTES_MAX + 1))] {
+    for bad in [
+        Says::Redirect("http://127.0.0.1:9/keys".into()),
+        Says::Json("{".into()),
+        Says::Json(" ".repeat(KEY_SET_BYTES_MAX + 1)),
+    ] {
         school.host.now_says(bad.clone());
         school.clock.advance_ms(15 * MINUTE_MS);
         assert_eq!(school.judge(&signer).await, "user 7", "{bad:?}");
