@@ -136,11 +136,7 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
     schemars::schema_for!(T)
 }
 
-fn prepare<C: Command>(
-    fields: serde_json::Value,
-    caller: &Caller,
-    registry: &Arc<Registry>,
-) -> Result<Box<dyn Unit>, Refusal> {
+fn prepare<C: Command>(fields: serde_json::Value, caller: &Caller, registry: &Arc<Registry>) -> Result<Box<dyn Unit>, Refusal> {
     let command: C = read::from_fields(fields)?;
     command.permit(caller)?;
     command.check()?;

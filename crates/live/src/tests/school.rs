@@ -235,10 +235,7 @@ fn text_of(data: &Value) -> String {
 const FEATURE: Feature = Feature {
     name: "bell",
     migrations: &[],
-    channel_kinds: &[
-        ChannelKind::new("course", History::SinceGrant),
-        ChannelKind::new("class", History::All),
-    ],
+    channel_kinds: &[ChannelKind::new("course", History::SinceGrant), ChannelKind::new("class", History::All)],
     events: &[
         event("granted", "user", Retention::Forever),
         event("revoked", "user", Retention::Forever),
