@@ -3,10 +3,10 @@
 use crate::auth::{AllowedOrigins, SecretRule, Source};
 use crate::config::{Config, Reject};
 use crate::gate::{Gate, Rates};
-use crate::http::documents::Documents;
+use crate::http::{self, documents::Documents};
 use crate::identity::{Identity, Known, TokenPort};
 use crate::maintenance;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use arc_swap::{ArcSwap, Guard};
 use campanile_contract::{Registry, Site};
 use campanile_journal::SystemClock;
@@ -96,7 +96,17 @@ pub(crate) fn judge(config: &Config, dev: bool) -> Result<Judged> {
     let sources = config.auth.sources.clone().unwrap_or_else(|| Source::ALL.to_vec());
     let known = Known { verifier: config.verifier(rule)?, api_keys: config.api_keys(rule)?, sources };
     registry(config)?;
+    judge_routes(config)?;
     Ok(Judged { known, origins: config.origins()? })
+}
+
+/// A misspelled path would leave its route as it is, without a word.
+pub(crate) fn judge_routes(config: &Config) -> Result<()> {
+    let known: Vec<&str> = http::websocket_paths().collect();
+    match config.route.keys().find(|path| !known.contains(&path.as_str())) {
+        Some(path) => bail!("route.{path:?}: no WebSocket begins there; the routes are {}", known.join(", ")),
+        None => Ok(()),
+    }
 }
 
 /// Everything that is declared: by the features, and by the configuration.

@@ -39,8 +39,7 @@ impl Reload {
     fn read(&mut self) -> Result<Vec<Change>> {
         let next = self.given.load()?;
         // What waits for a restart is judged too: a restart must not be the first to find out.
-        let waits = self.app.judged(&next.config)?;
-        drop(waits);
+        drop(self.app.judged(&next.config)?);
         log::check(&next.config.log)?;
         let changes = self.loaded.changes(&next);
         let in_force = self.loaded.reloaded_as(&next)?;
@@ -59,8 +58,9 @@ fn tell(changes: &[Change]) {
         of_kind.map(|change| change.path.as_str()).collect::<Vec<_>>().join(", ")
     };
     let (changed, needs_restart) = (named(true), named(false));
-    tracing::info!(changed, "the configuration was reloaded");
-    if !needs_restart.is_empty() {
-        tracing::warn!(needs_restart, "these keys changed as well and hold from the next start");
+    if needs_restart.is_empty() {
+        tracing::info!(changed, "the configuration was reloaded");
+    } else {
+        tracing::warn!(changed, needs_restart, "the configuration was reloaded, but for the keys that need a restart");
     }
 }

@@ -70,6 +70,7 @@ impl Findings {
             config.api_keys(SecretRule::Strong).map(drop),
             config.origins().map(drop),
             app::registry(config).map(drop),
+            app::judge_routes(config),
             log::check(&config.log),
         ];
         self.errors.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")));

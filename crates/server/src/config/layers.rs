@@ -197,7 +197,7 @@ fn finite(number: f64) -> Option<Value> {
 /// Variables of the same beginning that are not the configuration's: the command line's, the tests', and those that Kubernetes gives to every
 /// container beside a service of this name.
 fn is_foreign(name: &str) -> bool {
-    const NAMES: [&str; 6] = ["CONFIG", "BIN", "VECTORS", "FIXTURES", "TOKEN", "KEY"];
+    const NAMES: [&str; 7] = ["CONFIG", "BIN", "VECTORS", "FIXTURES", "TOKEN", "KEY", "WRITE_DOCS"];
     const FAMILIES: [&str; 3] = ["TEST_", "SERVICE_", "PORT"];
     NAMES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
 }

@@ -26,7 +26,13 @@ Files that campanile.toml names lie beside it.
 **Reload.** `kill -HUP <pid>`, `campanile reload --pid <pid>` or `systemctl reload` reads all layers again and changes the keys marked
 *reload* at once, all of them or, if anything is wrong, none; the log names the changed keys and those that wait for a restart. Nobody
 is disconnected: who came in by a token key that is gone stays until the token's own end, and an API key that is gone is refused from
-its next request on. A server with `--dev` does not reload.
+its next request on. A process keeps the environment that it was started with, but the files that `<VARIABLE>_FILE` names are read
+again. A server with `--dev` does not reload.
+
+**Under systemd** use `Type=notify` and `ExecReload=kill -HUP $MAINPID`: the server says when it is ready, reloads and stops.
+
+campanile.example.toml and .env.example hold every key to copy from; `campanile config reference|env|example|schema` prints this
+page, both files and the JSON schema for editors.
 ";
 
 /// docs/configuration.md.

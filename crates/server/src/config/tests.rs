@@ -304,7 +304,11 @@ fn the_reference_and_the_examples_are_what_the_description_says() {
         ("campanile.example.toml", "example", reference::toml_example()),
     ];
     for (file, command, text) in written {
-        assert!(read(file) == text, "{file} is not up to date: campanile config {command} > {file}");
+        // `CAMPANILE_WRITE_DOCS=1` writes the files instead of comparing them.
+        if std::env::var_os("CAMPANILE_WRITE_DOCS").is_some() {
+            std::fs::write(root().join(file), &text).unwrap();
+        }
+        assert!(read(file) == text, "run this test with CAMPANILE_WRITE_DOCS=1, or: campanile config {command} > {file}");
     }
 }
 
