@@ -94,8 +94,14 @@ async fn reload_until_told_to_stop(mut reload: Reload, mut hangups: Option<Signa
         };
         tokio::select! {
             result = told.as_mut() => return result,
-            _ = hangup => tokio::task::block_in_place(|| reload.again()),
+            _ = hangup => {}
         }
+        // One at a time: the next hangup is waited for when this one is done.
+        let work = move || {
+            reload.again();
+            reload
+        };
+        reload = tokio::task::spawn_blocking(work).await.context("the reload ended early")?;
     }
 }
 
