@@ -114,6 +114,15 @@ impl Reader {
     }
 }
 
+/// The journal's own migrations, and those of the features.
+pub(crate) fn with_own(features: &[Migration]) -> Vec<Migration> {
+    let own = [
+        Migration { feature: "journal", number: 1, sql: include_str!("schema/0001.sql") },
+        Migration { feature: "journal", number: 2, sql: include_str!("schema/0002.sql") },
+    ];
+    [&own, features].concat()
+}
+
 impl Journal {
     /// Opens `sqlite://path/to.db` or `postgres://…`, brings the schema up to date and checks that acknowledged means flushed.
     ///
@@ -128,12 +137,7 @@ impl Journal {
         let store = Store::open(url, &limits).await?;
         let mut conn = store.writing().await?;
         store.check_flushes(&mut conn, limits.durability).await?;
-        let mut all = vec![
-            Migration { feature: "journal", number: 1, sql: include_str!("schema/0001.sql") },
-            Migration { feature: "journal", number: 2, sql: include_str!("schema/0002.sql") },
-        ];
-        all.extend_from_slice(migrations);
-        migrate::run(&mut conn, &all, clock.now_ms()).await?;
+        migrate::run(&mut conn, &with_own(migrations), clock.now_ms()).await?;
         drop(conn);
         let (committed, _) = broadcast::channel(limits.commits_in_memory_max);
         let (queue, requests) = mpsc::channel(limits.queue_requests_max);
