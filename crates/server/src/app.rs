@@ -44,6 +44,7 @@ impl App {
         let rates = Rates {
             anonymous_per_hour: config.limits.rest_per_hour_anonymous,
             signed_in_per_hour: config.limits.rest_per_hour_signed_in,
+            tickets_per_minute: config.limits.tickets_per_minute,
         };
         let (gate, documents) = (Gate::new(rates), Documents::of(&site.registry, config.listen));
         Ok(Arc::new(Self { site, node, identity, origins, gate, documents, config, dev }))

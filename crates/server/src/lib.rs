@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod auth;
+mod certificate;
 pub mod cli;
 pub mod config;
 mod demo;
@@ -11,4 +12,6 @@ mod identity;
 mod listen;
 mod log;
 mod maintenance;
+mod proxy;
 mod stall;
+mod transport;

@@ -2,12 +2,14 @@
 
 use super::Source;
 use crate::app::App;
+use crate::certificate::Certificate;
 use crate::demo::{self, DevKeys};
-use crate::listen::Times;
+use crate::listen::Listening;
 use crate::{http, listen, log};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +24,9 @@ pub struct Serve {
     /// Address and port, 127.0.0.1:8000 by default.
     #[arg(long, env = "CAMPANILE_LISTEN")]
     listen: Option<SocketAddr>,
+    /// Listens in plain HTTP where others can reach it, without TLS and without a proxy.
+    #[arg(long)]
+    insecure_public_bind: bool,
     /// For development: a demo school, keys made on the spot, loopback only.
     #[arg(long)]
     dev: bool,
@@ -31,14 +36,19 @@ impl Serve {
     pub(super) async fn run(self) -> Result<()> {
         let mut config = self.source.read()?;
         config.listen = self.listen.unwrap_or(config.listen);
+        config.insecure_public_bind |= self.insecure_public_bind;
         log::start(&config.log)?;
         if self.dev && !config.listen.ip().is_loopback() {
             bail!("--dev listens on a loopback address only, not on {}", config.listen);
         }
+        config.check_bind()?;
         let keys = self.dev.then(|| DevKeys::load(&config)).transpose()?;
         if let Some(keys) = &keys {
             keys.add_to(&mut config);
         }
+        // Before the store is opened: what is wrong here is told at once.
+        let certificate = config.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new);
+        let proxies = config.proxies()?;
         let app = App::start(config, self.dev).await?;
         if self.dev {
             demo::seed(&app).await?;
@@ -54,8 +64,11 @@ impl Serve {
         let rest = CancellationToken::new();
         let workers = app.work(&rest)?;
         let stalled_max = Duration::from_millis(app.config.limits.stalled_ms);
-        let times = Times { stalled_max, grace: LAST_REQUESTS };
-        let served = tokio::spawn(listen::serve(listener, http::router(app.clone()), stop.clone(), times));
+        if let Some(certificate) = &certificate {
+            tokio::spawn(Arc::clone(certificate).follow(stop.clone()));
+        }
+        let listening = Listening { stalled_max, grace: LAST_REQUESTS, certificate, proxies };
+        let served = tokio::spawn(listen::serve(listener, http::router(app.clone()), stop.clone(), listening));
         told_to_stop().await?;
         tracing::info!(connections = app.node.connections(), grace_ms = app.config.limits.drain_ms, "draining");
         rest.cancel();

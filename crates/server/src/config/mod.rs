@@ -5,15 +5,18 @@ mod event_type;
 mod limits;
 mod log;
 mod route;
+mod tls;
 
 pub use auth::{ApiKeyEntry, Auth, KeyEntry};
 pub use event_type::EventTypeEntry;
 pub use limits::Limits;
 pub use log::Log;
 pub use route::{Reject, RouteEntry};
+pub use tls::Tls;
 
 use crate::auth::{AllowedOrigins, ApiKeys, SecretRule, Verifier};
-use anyhow::{Context, Result};
+use crate::proxy::TrustedProxies;
+use anyhow::{Context, Result, bail};
 use campanile_contract::EventType;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -26,6 +29,12 @@ use std::path::Path;
 pub struct Config {
     /// Address and port.
     pub listen: SocketAddr,
+    /// With what the server speaks TLS itself; without it, plain HTTP.
+    pub tls: Option<Tls>,
+    /// Addresses or networks of your own proxies (`10.0.0.0/8`): what they say of where a request came from is believed.
+    pub trusted_proxies: Vec<String>,
+    /// Whether to listen without TLS and without a proxy where others can reach it: everybody on the way reads the tokens.
+    pub insecure_public_bind: bool,
     /// `sqlite://path/to.db` or `postgres://user@host/database`.
     pub store: String,
     /// Whose pages may connect: origins (`https://lms.example`) or hosts (`lms.example`).
@@ -48,6 +57,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            insecure_public_bind: false,
             store: "sqlite://campanile.db".into(),
             allowed_origins: Vec::new(),
             auth: Auth::default(),
@@ -70,6 +82,9 @@ impl Config {
         let mut config: Self = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         for file in config.auth.key.iter_mut().flat_map(|key| key.pem_file.iter_mut().chain(key.jwk_file.iter_mut())) {
+            *file = folder.join(&*file);
+        }
+        for file in config.tls.iter_mut().flat_map(|tls| [&mut tls.certificate_file, &mut tls.key_file]) {
             *file = folder.join(&*file);
         }
         Ok(config)
@@ -98,6 +113,34 @@ impl Config {
     /// When an entry is neither an origin nor a host.
     pub fn origins(&self) -> Result<AllowedOrigins> {
         Ok(AllowedOrigins::new(&self.allowed_origins)?)
+    }
+
+    /// Whose word is taken for where a request came from.
+    ///
+    /// # Errors
+    /// When an entry is no network.
+    pub(crate) fn proxies(&self) -> Result<TrustedProxies> {
+        Ok(TrustedProxies::new(&self.trusted_proxies)?)
+    }
+
+    /// Refuses to carry tokens in the open over a network: beyond this machine it takes TLS, here or at a proxy.
+    ///
+    /// # Errors
+    /// When others can reach the address and neither is configured; the message says what to do.
+    pub fn check_bind(&self) -> Result<()> {
+        let is_open = !self.listen.ip().to_canonical().is_loopback() && self.tls.is_none() && self.trusted_proxies.is_empty();
+        if is_open && !self.insecure_public_bind {
+            bail!(
+                "others can reach {}, and without TLS everybody on the way reads the tokens: set [tls] certificate_file and key_file, \
+                 or trusted_proxies to the addresses of the proxy that speaks TLS for this server, or listen on 127.0.0.1; \
+                 --insecure-public-bind starts it nevertheless",
+                self.listen
+            );
+        }
+        if is_open {
+            tracing::warn!(listen = %self.listen, "plain HTTP where others can reach it: everybody on the way reads the tokens");
+        }
+        Ok(())
     }
 
     /// The host's event types.
