@@ -1,6 +1,7 @@
 //! Configuration: campanile.toml, with a few flags above it. One file here for each section; unknown keys are refused.
 
 mod auth;
+mod bind;
 mod event_type;
 mod limits;
 mod log;
@@ -16,7 +17,7 @@ pub use tls::Tls;
 
 use crate::auth::{AllowedOrigins, ApiKeys, SecretRule, Verifier};
 use crate::proxy::TrustedProxies;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use campanile_contract::EventType;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -121,26 +122,6 @@ impl Config {
     /// When an entry is no network.
     pub(crate) fn proxies(&self) -> Result<TrustedProxies> {
         Ok(TrustedProxies::new(&self.trusted_proxies)?)
-    }
-
-    /// Refuses to carry tokens in the open over a network: beyond this machine it takes TLS, here or at a proxy.
-    ///
-    /// # Errors
-    /// When others can reach the address and neither is configured; the message says what to do.
-    pub fn check_bind(&self) -> Result<()> {
-        let is_open = !self.listen.ip().to_canonical().is_loopback() && self.tls.is_none() && self.trusted_proxies.is_empty();
-        if is_open && !self.insecure_public_bind {
-            bail!(
-                "others can reach {}, and without TLS everybody on the way reads the tokens: set [tls] certificate_file and key_file, \
-                 or trusted_proxies to the addresses of the proxy that speaks TLS for this server, or listen on 127.0.0.1; \
-                 --insecure-public-bind starts it nevertheless",
-                self.listen
-            );
-        }
-        if is_open {
-            tracing::warn!(listen = %self.listen, "plain HTTP where others can reach it: everybody on the way reads the tokens");
-        }
-        Ok(())
     }
 
     /// The host's event types.
