@@ -2,20 +2,18 @@
 
 import base64
 import contextlib
-import json
 import os
+import resource
+import select
 import signal
 import socket
 import ssl
 import struct
-import subprocess
 import time
 import unittest
 
 from bytes_on_the_wire import CLOSE
-from campus import (
-    PUBLISHER, announce, bearer, call, configuration, flood, found_school, metric, open_connections, publish, token,
-)
+from campus import announce, call, configuration, flood, found_school, metric, open_connections, token
 from certificates import Authority
 from cryptography import x509
 from readers import Sse, Ws, ids, poll, poll_from
@@ -108,7 +106,7 @@ class Served(unittest.TestCase):
         with self.assertRaises((ssl.SSLError, ConnectionError)):
             connected(self.server, context=old)
 
-    def test_sessions_are_resumed_and_nothing_is_accepted_early(self) -> None:
+    def test_sessions_are_resumed(self) -> None:
         context = self.authority.trust()
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         with connected(self.server, context=context) as first:
@@ -166,6 +164,28 @@ class Slow(unittest.TestCase):
                     pass
             client.close()
         self.assertTrue(8 < time.monotonic() - began < 14, time.monotonic() - began)
+
+    def test_beyond_4096_handshakes_at_once_whoever_comes_is_cut_and_later_served(self) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20_000), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        server = tls_school(Authority())
+        self.addCleanup(server.stop)
+        silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(4096 + 30)]
+        ended = select.poll()
+        for client in silent:
+            ended.register(client, select.POLLIN | select.POLLHUP)
+        # Well within the 10 s that a handshake may take.
+        wait_until(lambda: len(ended.poll(0)) >= 30, 5, "the cut of 30")
+        self.assertEqual(len(ended.poll(0)), 30)
+        for client in silent:
+            client.close()
+        wait_until(lambda: self.answers(server), 10, "an answer")
+
+    def answers(self, server: Server) -> bool:
+        with contextlib.suppress(OSError):
+            return call(server, "GET", "/healthz", timeout=2).status == 200
+        return False
 
     def test_a_peer_that_takes_no_byte_is_cut_on_every_transport(self) -> None:
         server = tls_school(Authority(), limits={"stalled_ms": 1500})

@@ -117,7 +117,8 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 /// One hop: an address, maybe with a port, an IPv6 address maybe in brackets.
 fn read_hop(text: &str) -> Option<IpAddr> {
     let text = text.trim_matches([' ', '\t']);
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).and_then(|inner| inner.parse().ok().map(IpAddr::V6));
+    let bare =
+        text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).and_then(|inner| inner.parse().ok().map(IpAddr::V6));
     let address = text.parse::<IpAddr>().ok().or(bare).or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
     address.map(|address| address.to_canonical())
 }

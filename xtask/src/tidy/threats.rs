@@ -20,10 +20,18 @@ pub fn check(house: &House) -> Vec<Finding> {
     for row in rows {
         let tests = row.cells.get(TEST_COLUMN).map(|cell| cell.words()).unwrap_or_default();
         if tests.is_empty() {
-            findings.push(Finding::new(MODEL, row.line, "this threat names no test: write one, or say in words that it is open"));
+            findings.push(Finding::new(
+                MODEL,
+                row.line,
+                "this threat names no test: write one, or say in words that it is open",
+            ));
         }
         for test in tests.iter().filter(|test| !exists(house, test)) {
-            findings.push(Finding::new(MODEL, row.line, format!("no test is called `{test}`: it was renamed, or never written")));
+            findings.push(Finding::new(
+                MODEL,
+                row.line,
+                format!("no test is called `{test}`: it was renamed, or never written"),
+            ));
         }
     }
     findings
@@ -54,7 +62,11 @@ mod tests {
 
     #[test]
     fn a_test_that_is_not_there_is_found() {
-        check_house(check, &[("docs/security.md", &model("`a_rule`")), RUST, PYTHON], &["security.md:7: no test is called `a_rule`"]);
+        check_house(
+            check,
+            &[("docs/security.md", &model("`a_rule`")), RUST, PYTHON],
+            &["security.md:7: no test is called `a_rule`"],
+        );
     }
 
     #[test]

@@ -604,7 +604,9 @@ fn wycheproof_encrypted_tokens_are_all_refused() {
     let file: Value = serde_json::from_str(&text).expect("JSON");
     let verifier = verifier(TokenRules::default());
     let mut refused = 0;
-    for case in file["testGroups"].as_array().expect("groups").iter().flat_map(|group| group["tests"].as_array().expect("tests")) {
+    for case in
+        file["testGroups"].as_array().expect("groups").iter().flat_map(|group| group["tests"].as_array().expect("tests"))
+    {
         let token = case["jwe"].as_str().map_or_else(|| case["jwe"].to_string(), str::to_owned);
         assert!(verifier.verify(&token, NOW_MS).is_err(), "{}", case["tcId"]);
         refused += 1;
@@ -688,7 +690,10 @@ fn nearly_all_published_secrets_are_refused() {
     let passed = lines.iter().filter(|line| secret::check(line.as_bytes()).is_ok()).count();
     let short = lines.len() - long;
     let guessable = long - passed;
-    say(&format!("published secrets: {} in all, {short} refused by length, {guessable} as guessable, {passed} pass", lines.len()));
+    say(&format!(
+        "published secrets: {} in all, {short} refused by length, {guessable} as guessable, {passed} pass",
+        lines.len()
+    ));
     assert!(passed <= 1050, "{passed} published secrets pass");
 }
 

@@ -3,9 +3,9 @@
 use crate::app::App;
 use crate::auth::Carried;
 use crate::gate::Standing;
+use crate::http::Peer;
 use crate::http::headers::{self, Cors};
 use crate::http::problem::{self, Problem};
-use crate::http::Peer;
 use crate::log::redacted;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};

@@ -2,6 +2,8 @@
 
 use super::TrustedProxies;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use proptest::prelude::*;
+use std::net::{IpAddr, SocketAddr};
 
 const TRUSTED: [&str; 4] = ["10.0.0.0/8", "127.0.0.1", "fd00::/8", "192.0.2.7/32"];
 
@@ -15,6 +17,27 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 fn check(peer: &str, lines: &[(&str, &str)], expect: &str) {
     let client = TrustedProxies::new(&TRUSTED).unwrap().client_of(peer.parse().unwrap(), &headers(lines));
     assert_eq!(client.address.to_string(), expect, "{peer} {lines:?}");
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_list_says_the_client_is_the_peer_or_stands_in_it(
+        listed in "[0-9a-f:., ]{0,60}|.{0,40}",
+        forwarded in "(for=|proto=|[0-9a-f:.,;\"= \\[\\]]){0,40}|.{0,40}",
+    ) {
+        let trusted = TrustedProxies::new(&TRUSTED).unwrap();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        let mut given = HeaderMap::new();
+        for (name, value) in [(XFF, &listed), ("forwarded", &forwarded)] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                given.append(HeaderName::from_static(name), value);
+            }
+        }
+        let client = trusted.client_of(peer, &given).address;
+        let told = [&listed, &forwarded].into_iter().flat_map(|text| text.split([',', ';', '=', '"', ' ', '[', ']']));
+        let mut told = told.filter_map(|word| word.parse().ok().or_else(|| Some(word.parse::<SocketAddr>().ok()?.ip())));
+        prop_assert!(client == peer.ip() || told.any(|address: IpAddr| address.to_canonical() == client));
+    }
 }
 
 const XFF: &str = "x-forwarded-for";
@@ -65,15 +88,43 @@ fn ports_and_brackets_are_understood() {
 #[test]
 fn what_is_malformed_is_not_believed() {
     for list in [
-        "", " ", ",", "garbage", "198.51.100.1, garbage", "198.51.100.1,", "unknown", "_hidden", "198.51.100.1:99999", "198.51.100",
-        "[198.51.100.1]", "[::1", "2001:db8::5]:1", "198.51.100.1 10.0.0.1", "0x7f.1", "\u{00e9}", "fe80::1%eth0",
-        "localhost", "198.51.100.1;", "\"198.51.100.1\"",
+        "",
+        " ",
+        ",",
+        "garbage",
+        "198.51.100.1, garbage",
+        "198.51.100.1,",
+        "unknown",
+        "_hidden",
+        "198.51.100.1:99999",
+        "198.51.100",
+        "[198.51.100.1]",
+        "[::1",
+        "2001:db8::5]:1",
+        "198.51.100.1 10.0.0.1",
+        "0x7f.1",
+        "\u{00e9}",
+        "fe80::1%eth0",
+        "localhost",
+        "198.51.100.1;",
+        "\"198.51.100.1\"",
     ] {
         check("127.0.0.1:4000", &[(XFF, list)], "127.0.0.1");
     }
     for list in [
-        "", "for", "for=", "for=unknown", "for=_hidden", "for=\"198.51.100.1", "for=198.51.100.1\"", "for=\"\\198.51.100.1\"",
-        "by=198.51.100.1", "for=198.51.100.1, proto=https", "for=198.51.100.1;for=203.0.113.1", "198.51.100.1", "for =198.51.100.1",
+        "",
+        "for",
+        "for=",
+        "for=unknown",
+        "for=_hidden",
+        "for=\"198.51.100.1",
+        "for=198.51.100.1\"",
+        "for=\"\\198.51.100.1\"",
+        "by=198.51.100.1",
+        "for=198.51.100.1, proto=https",
+        "for=198.51.100.1;for=203.0.113.1",
+        "198.51.100.1",
+        "for =198.51.100.1",
         "for=198.51.100.1,",
     ] {
         check("127.0.0.1:4000", &[("forwarded", list)], "127.0.0.1");
@@ -96,7 +147,9 @@ fn the_nearest_proxy_says_whether_it_was_spoken_to_over_tls() {
         trusted.client_of(peer.parse().unwrap(), &headers(&[("x-forwarded-proto", proto)])).is_https
     };
     assert!(is_https("127.0.0.1:1", "https") && is_https("127.0.0.1:1", "HTTPS") && is_https("10.0.0.1:1", "http, https"));
-    assert!(!is_https("127.0.0.1:1", "http") && !is_https("127.0.0.1:1", "https, http") && !is_https("127.0.0.1:1", "\u{fffd}"));
+    assert!(
+        !is_https("127.0.0.1:1", "http") && !is_https("127.0.0.1:1", "https, http") && !is_https("127.0.0.1:1", "\u{fffd}")
+    );
     assert!(!is_https("203.0.113.9:1", "https"), "a stranger's word");
 }
 

@@ -176,8 +176,17 @@ async fn a_request_keeps_its_id_if_a_log_line_can_hold_it() {
     let school = School::open().await;
     let longest = "x".repeat(64);
     for (given, is_kept) in [
-        ("7c9f", true), ("A-b_c.9", true), (longest.as_str(), true), ("", false), (&format!("{longest}x"), false), ("a b", false),
-        ("a\tb", false), ("\u{00e9}", false), ("a\"b", false), ("a,b", false), ("{}", false),
+        ("7c9f", true),
+        ("A-b_c.9", true),
+        (longest.as_str(), true),
+        ("", false),
+        (&format!("{longest}x"), false),
+        ("a b", false),
+        ("a\tb", false),
+        ("\u{00e9}", false),
+        ("a\"b", false),
+        ("a,b", false),
+        ("{}", false),
     ] {
         let response = school.ask("GET", "/nowhere", &[("x-request-id", given)], "").await;
         let id = text(response.headers(), "x-request-id").unwrap().to_owned();
@@ -213,5 +222,9 @@ async fn a_rest_answer_says_where_the_caller_stands() {
     let response = school.ask("POST", "/api/ticket", &[("authorization", &ada)], "").await;
     assert_eq!((response.status().as_u16(), text(response.headers(), "retry-after")), (429, Some("1")));
     let response = school.ask("GET", "/api/poll?since=0", &[("authorization", &ada)], "").await;
-    assert_eq!(response.headers().get(header::HeaderName::from_static("ratelimit-limit")), None, "real-time routes are not counted");
+    assert_eq!(
+        response.headers().get(header::HeaderName::from_static("ratelimit-limit")),
+        None,
+        "real-time routes are not counted"
+    );
 }
