@@ -149,7 +149,7 @@ fn split_quoted(text: &str, separator: char) -> Option<Vec<&str>> {
         sign == separator && !is_quoted
     });
     let parts: Vec<&str> = parts.collect();
-    (text.matches('"').count() % 2 == 0).then_some(parts)
+    text.matches('"').count().is_multiple_of(2).then_some(parts)
 }
 
 /// What the nearest proxy says of how it was spoken to.

@@ -1,7 +1,7 @@
 //! The threat model names its tests: each threat has one, and each named one exists.
 
 use super::Finding;
-use super::documents::table_rows;
+use super::documents::{Cell, table_rows};
 use crate::house::House;
 
 const MODEL: &str = "docs/security.md";
@@ -18,7 +18,7 @@ pub fn check(house: &House) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for row in rows {
-        let tests = row.cells.get(TEST_COLUMN).map(|cell| cell.words()).unwrap_or_default();
+        let tests = row.cells.get(TEST_COLUMN).map(Cell::words).unwrap_or_default();
         if tests.is_empty() {
             findings.push(Finding::new(
                 MODEL,

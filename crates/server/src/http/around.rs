@@ -57,9 +57,11 @@ async fn answer(app: &App, request: Request, next: Next) -> (Cors, Response) {
     let is_preflight = request.method() == Method::OPTIONS
         && origin.is_some()
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let allowed = origin.filter(|_| origin_allowed(app, request.headers()));
+    let is_open_page = is_own_page_in_the_open(app, &request);
+    let allowed = origin.filter(|_| origin_allowed(app, request.headers()) && !is_open_page);
     let cors = Cors { origin: allowed, with_cookies: false };
     let response = match (is_preflight, &cors.origin) {
+        _ if is_open_page => Problem::from(ErrorCode::OriginNotAllowed).into_response(),
         (true, Some(_)) => cors.preflight(request.headers()),
         (true, None) => Problem::from(ErrorCode::OriginNotAllowed).into_response(),
         (false, _) => next.run(request).await,
@@ -84,6 +86,18 @@ pub(crate) fn origin_allowed(app: &App, headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("unreadable"));
     let (origin, host) = (text(header::ORIGIN), text(header::HOST));
     app.origins.allows(origin, host, Carried::Explicitly) || (app.dev && origin.is_some_and(is_local))
+}
+
+/// Whether a page that came over plain HTTP asks over TLS and counts as ours for its host alone: whoever is on the way can write it.
+fn is_own_page_in_the_open(app: &App, request: &Request) -> bool {
+    let is_secure = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_secure);
+    let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok()).filter(|_| is_secure);
+    let is_unlisted = |origin: &str| {
+        let is_open = origin.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+        let is_listed = app.origins.allows(Some(origin), None, Carried::Explicitly) || (app.dev && is_local(origin));
+        is_open && !is_listed
+    };
+    origin.is_some_and(is_unlisted) && origin_allowed(app, request.headers())
 }
 
 fn is_local(origin: &str) -> bool {

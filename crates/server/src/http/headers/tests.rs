@@ -61,8 +61,11 @@ fn list(headers: &HeaderMap, name: &str) -> Vec<String> {
     lines.map(|word| word.trim().to_owned()).collect()
 }
 
-/// One of every kind: what it is, method, path, headers, body, and the expected status.
-fn kinds() -> Vec<(&'static str, &'static str, &'static str, Vec<(&'static str, String)>, &'static str, u16)> {
+/// What it is, method, path, headers, body, and the expected status.
+type Kind = (&'static str, &'static str, &'static str, Vec<(&'static str, String)>, &'static str, u16);
+
+/// One of every kind.
+fn kinds() -> Vec<Kind> {
     let (ada, host) = (vec![("authorization", ada())], vec![("authorization", format!("Bearer {KEY}"))]);
     let publish = r#"{"type":"announcement","channel":"course:7","data":{"title":"Hello","body":"The bell rings"}}"#;
     vec![
@@ -134,6 +137,26 @@ async fn an_allowed_page_may_read_every_kind_of_answer_and_no_cookie_is_asked_fo
         for name in ["x-request-id", "retry-after", "idempotency-replayed", "ratelimit-limit", "ratelimit-remaining"] {
             assert!(exposed.contains(&name.to_owned()), "{kind}: {name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn over_tls_the_servers_own_pages_are_those_that_came_over_tls() {
+    let school = School::open().await;
+    for (transport, origin, status) in [
+        ("tls", "https://campus.example", 200),
+        ("tls", "http://campus.example", 403),
+        ("tls", "HTTP://CAMPUS.example:80", 403),
+        ("tls", LMS, 200),
+        ("plain", "http://campus.example", 200),
+        ("plain", "https://campus.example", 200),
+    ] {
+        let (ada, host) = (ada(), "campus.example");
+        let given = [("test", transport), ("origin", origin), ("host", host), ("authorization", ada.as_str())];
+        let response = school.ask("GET", "/api/poll?since=0", &given, "").await;
+        assert_eq!(response.status().as_u16(), status, "{transport} {origin}");
+        let readable_by = text(response.headers(), "access-control-allow-origin");
+        assert_eq!(readable_by, (status == 200).then_some(origin), "{transport} {origin}");
     }
 }
 
