@@ -14,4 +14,5 @@ mod log;
 mod maintenance;
 mod proxy;
 mod stall;
+pub mod sync;
 mod transport;
