@@ -6,6 +6,7 @@ use crate::gate::{Gate, Rates};
 use crate::http::{self, documents::Documents};
 use crate::identity::{Identity, Known, TokenPort};
 use crate::maintenance;
+use crate::sync::Processor;
 use anyhow::{Context, Result, bail};
 use arc_swap::{ArcSwap, Guard};
 use campanile_contract::{Registry, Site};
@@ -26,6 +27,8 @@ pub struct App {
     pub(crate) gate: Gate,
     pub(crate) documents: Documents,
     config: ArcSwap<Config>,
+    /// Rows of other programs that become events.
+    pub sync: Processor,
     pub(crate) dev: bool,
 }
 
@@ -37,12 +40,13 @@ impl App {
     pub async fn start(config: Config, dev: bool) -> Result<Arc<Self>> {
         let Judged { known, origins } = judge(&config, dev)?;
         let site = open_site(&config).await?;
+        let sync = Processor::new(&site, config.sync_sources()?)?;
         let identity = Arc::new(Identity { known: ArcSwap::from_pointee(known), site: site.clone() });
         let port = Arc::new(TokenPort(Arc::clone(&identity)));
         let node = Node::start(site.clone(), port, config.limits.live()).await.context("loading the site")?;
         let (gate, documents) = (Gate::new(rates(&config)), Documents::of(&site.registry, config.listen));
         let (origins, config) = (ArcSwap::from_pointee(origins), ArcSwap::from_pointee(config));
-        Ok(Arc::new(Self { site, node, identity, origins, gate, documents, config, dev }))
+        Ok(Arc::new(Self { site, node, identity, origins, gate, documents, config, sync, dev }))
     }
 
     /// The configuration in force. Read it anew for each request; it changes with a reload.
@@ -67,12 +71,14 @@ impl App {
         self.config.store(Arc::new(config));
     }
 
-    /// Starts the workers of the job queue; they end with `stop`.
+    /// Starts the workers of the job queue and the processor of sync events; they end with `stop`.
     ///
     /// # Errors
     /// When a schedule cannot be read: a programmer's error.
     pub(crate) fn work(&self, stop: &CancellationToken) -> Result<TaskTracker> {
-        maintenance::start(&self.site, stop)
+        let tasks = maintenance::start(&self.site, &self.sync, stop)?;
+        self.sync.start(&tasks, stop);
+        Ok(tasks)
     }
 
     /// How a WebSocket route refuses.
@@ -96,6 +102,7 @@ pub(crate) fn judge(config: &Config, dev: bool) -> Result<Judged> {
     let sources = config.auth.sources.clone().unwrap_or_else(|| Source::ALL.to_vec());
     let known = Known { verifier: config.verifier(rule)?, api_keys: config.api_keys(rule)?, sources };
     registry(config)?;
+    config.sync_sources()?;
     judge_routes(config)?;
     Ok(Judged { known, origins: config.origins()? })
 }

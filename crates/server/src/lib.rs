@@ -14,3 +14,4 @@ mod maintenance;
 mod notify;
 mod reload;
 mod stall;
+pub mod sync;

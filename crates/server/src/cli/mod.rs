@@ -1,9 +1,13 @@
 //! The command line.
 
+mod backup;
 mod check_config;
 mod config;
 mod import;
+mod process_sync_events;
+mod progress;
 mod reload;
+mod restore;
 mod serve;
 
 use crate::config::{Config, Flag, Given};
@@ -26,6 +30,12 @@ enum Command {
     Serve(serve::Serve),
     /// Imports courses, people and registrations from CSV files.
     Import(import::Import),
+    /// Writes a verified backup of the store into a new file, while the server runs.
+    Backup(backup::Backup),
+    /// Restores the store from a backup, in a new epoch. The server must not run.
+    Restore(restore::Restore),
+    /// Turns the rows that wait in sync_events, and in every [[sync_source]], into events.
+    ProcessSyncEvents(process_sync_events::ProcessSyncEvents),
     /// Reads the configuration as `serve` would and says what is wrong with it.
     CheckConfig(check_config::CheckConfig),
     /// Prints what can be configured: the reference, example files, the JSON schema.
@@ -96,6 +106,9 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::CheckConfig(check) => return check.run().await,
             Command::Config(config) => config.run()?,
             Command::Reload(reload) => reload.run()?,
+            Command::Backup(backup) => backup.run().await?,
+            Command::Restore(restore) => restore.run().await?,
+            Command::ProcessSyncEvents(process) => process.run().await?,
         }
         Ok(ExitCode::SUCCESS)
     });

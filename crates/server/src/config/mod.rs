@@ -12,6 +12,7 @@ mod log;
 pub mod reference;
 mod route;
 mod spelling;
+mod sync;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use limits::Limits;
 pub use load::{Change, Given, Loaded, Setting};
 pub use log::Log;
 pub use route::{Reject, RouteEntry};
+pub use sync::{SyncSetting, SyncSourceEntry};
 
 use crate::auth::{AllowedOrigins, ApiKeys, SecretRule, Verifier};
 use anyhow::Result;
@@ -55,6 +57,9 @@ pub struct Config {
     pub api_key: Vec<ApiKeyEntry>,
     /// The host's own event types.
     pub event_type: Vec<EventTypeEntry>,
+    /// Tables whose rows become events, beside our own `sync_events`.
+    #[schemars(example = serde_json::json!([{ "name": "platform", "store": "postgres://campanile@db.example/school", "table": "sync_event" }]))]
+    pub sync_source: Vec<SyncSourceEntry>,
     /// How each WebSocket route refuses: `[route."/ws"]`.
     #[schemars(extend("x-reload" = true), example = serde_json::json!({ "/ws": { "reject": "http" } }))]
     pub route: BTreeMap<String, RouteEntry>,
@@ -73,6 +78,7 @@ impl Default for Config {
             auth: Auth::default(),
             api_key: Vec::new(),
             event_type: Vec::new(),
+            sync_source: Vec::new(),
             route: BTreeMap::new(),
             limits: Limits::default(),
             log: Log::default(),
@@ -104,6 +110,14 @@ impl Config {
     /// When an entry is neither an origin nor a host.
     pub fn origins(&self) -> Result<AllowedOrigins> {
         Ok(AllowedOrigins::new(&self.allowed_origins)?)
+    }
+
+    /// The tables whose rows become events.
+    ///
+    /// # Errors
+    /// When two have one name, a name is none, or a number is out of its range.
+    pub fn sync_sources(&self) -> Result<Vec<SyncSetting>> {
+        sync::sources(&self.sync_source, &self.store)
     }
 
     /// The host's event types.
