@@ -105,12 +105,12 @@ pub fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Serve(serve) => serve.run().await?,
             Command::Import(import) => import.run().await?,
-            Command::Backup(backup) => backup.run().await?,
-            Command::Restore(restore) => restore.run().await?,
-            Command::ProcessSyncEvents(process) => process.run().await?,
             Command::CheckConfig(check) => return check.run().await,
             Command::Config(config) => config.run()?,
             Command::Reload(reload) => reload.run()?,
+            Command::Backup(backup) => backup.run().await?,
+            Command::Restore(restore) => restore.run().await?,
+            Command::ProcessSyncEvents(process) => process.run().await?,
         }
         Ok(ExitCode::SUCCESS)
     });

@@ -69,6 +69,7 @@ pub struct Config {
     /// The host's own event types.
     pub event_type: Vec<EventTypeEntry>,
     /// Tables whose rows become events, beside our own `sync_events`.
+    #[schemars(example = serde_json::json!([{ "name": "platform", "store": "postgres://campanile@db.example/school", "table": "sync_event" }]))]
     pub sync_source: Vec<SyncSourceEntry>,
     /// How each WebSocket route refuses: `[route."/ws"]`.
     #[schemars(extend("x-reload" = true), example = serde_json::json!({ "/ws": { "reject": "http" } }))]
