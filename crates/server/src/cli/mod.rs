@@ -1,11 +1,26 @@
 //! The command line.
 
+mod completions;
+mod credential;
+mod doctor;
+mod duration;
+mod finding;
 mod import;
+mod jobs;
+mod overview;
+mod publish;
+mod reference;
+mod remote;
+mod selftest;
 mod serve;
+mod stream;
+mod tail;
+mod terminal;
+mod token;
 
 use crate::config::Config;
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,33 +34,63 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Starts the server.
+    // Each one's own type says what it does.
     Serve(serve::Serve),
-    /// Imports courses, people and registrations from CSV files.
     Import(import::Import),
+    Token(token::Token),
+    Publish(publish::Publish),
+    Tail(tail::Tail),
+    Jobs(jobs::Jobs),
+    Doctor(doctor::Doctor),
+    Selftest(selftest::Selftest),
+    Completions(completions::Completions),
+    /// Writes docs/cli.md: every command with its options.
+    #[command(hide = true)]
+    CliReference,
 }
 
 /// Where the configuration comes from.
 #[derive(Args, Clone)]
 pub struct Source {
     /// The configuration file; campanile.toml in this folder is read when it is there.
-    #[arg(long, env = "CAMPANILE_CONFIG")]
+    #[arg(long, env = "CAMPANILE_CONFIG", hide_env_values = true, value_name = "FILE", help_heading = "Configuration")]
     config: Option<PathBuf>,
     /// The store: sqlite://path/to.db or postgres://user@host/database.
-    #[arg(long, env = "CAMPANILE_STORE")]
+    // Its value may hold a password, which no help may show.
+    #[arg(long, env = "CAMPANILE_STORE", hide_env_values = true, value_name = "URL", help_heading = "Configuration")]
     store: Option<String>,
 }
 
 impl Source {
     fn read(&self) -> Result<Config> {
-        let beside = PathBuf::from("campanile.toml");
-        let path = self.config.clone().or_else(|| beside.exists().then_some(beside));
-        let mut config = path.map_or_else(|| Ok(Config::default()), |path| Config::read(&path))?;
+        let mut config = self.file().map_or_else(|| Ok(Config::default()), |path| Config::read(&path))?;
         if let Some(store) = &self.store {
             config.store.clone_from(store);
         }
         Ok(config)
     }
+
+    /// The file that is read, if there is one.
+    fn file(&self) -> Option<PathBuf> {
+        let beside = PathBuf::from("campanile.toml");
+        self.config.clone().or_else(|| beside.exists().then_some(beside))
+    }
+}
+
+/// The arguments do not fit together: exit status 2, as for those that clap refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Somebody has been told already what failed: exit status 1, and no further word.
+#[derive(Debug, thiserror::Error)]
+#[error("failed")]
+struct Told;
+
+/// Reads the command line; ends the process with help, the version, or a usage error.
+pub fn read() -> Cli {
+    let matches = overview::command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Runs a command to its end.
@@ -58,6 +103,14 @@ pub fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Serve(serve) => serve.run().await,
             Command::Import(import) => import.run().await,
+            Command::Token(token) => token.run(),
+            Command::Publish(publish) => publish.run().await,
+            Command::Tail(tail) => tail.run().await,
+            Command::Jobs(jobs) => jobs.run().await,
+            Command::Doctor(doctor) => doctor.run().await,
+            Command::Selftest(selftest) => selftest.run().await,
+            Command::Completions(completions) => completions.run(),
+            Command::CliReference => terminal::out(&reference::markdown()),
         }
     });
     // Connections that did not end in their grace are cut here.
@@ -68,8 +121,14 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "the operator reads it")]
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("campanile: {error:#}");
-    ExitCode::FAILURE
+    if error.is::<Told>() {
+        return ExitCode::FAILURE;
+    }
+    // Whoever reads our output has gone away, as `head` does: nobody is left to be told.
+    if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+        return ExitCode::SUCCESS;
+    }
+    terminal::say(&format!("campanile: {error:#}"));
+    if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
