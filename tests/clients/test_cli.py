@@ -18,6 +18,7 @@ from pathlib import Path
 
 from campus import PUBLISHER, announce, announcement, bearer, call, open_connections, publish, school, token
 from server import Server, free_port, wait_until
+from test_two_nodes import Database
 
 SECONDS_EXPECTED = 60
 
@@ -637,6 +638,31 @@ class Selftest(unittest.TestCase):
         done = cli(server, "selftest", *at(server), "--store", server.store, "--skip-store", key=wrong, expect=1)
         self.assertIn("invalid_token", done.stdout)
         self.assertNotIn(wrong, done.stdout + done.stderr)
+
+
+@unittest.skipUnless(os.environ.get("CAMPANILE_TEST_POSTGRES"), "scripts/with-postgres sets CAMPANILE_TEST_POSTGRES")
+class OnPostgres(unittest.TestCase):
+    """What works on the store itself works on PostgreSQL too."""
+
+    def test_doctor_selftest_jobs_and_import(self) -> None:
+        database = Database()
+        self.addCleanup(database.drop)
+        server = school(store=database.address)
+        self.addCleanup(server.stop)
+        password = database.address.split(":")[2].partition("@")[0]
+        store = ["--store", server.store]
+        for words in (["doctor", "--user-id", "1", *at(server)], ["selftest", *at(server)], ["jobs", "list"]):
+            done = cli(server, *words, *store, "--json", key=PUBLISHER)
+            self.assertNotIn(password, done.stdout + done.stderr)
+        folder = server.path / "export"
+        folder.mkdir()
+        for name, text in export().items():
+            (folder / name).write_text(text)
+        self.assertIn("5 rows saved", cli(server, "import", "oneroster", str(folder), *store).stderr)
+        wrong = server.store.replace(password, "wrong-password")
+        told = cli(server, "doctor", *at(server), "--store", wrong, expect=1)
+        self.assertNotIn("wrong-password", told.stdout + told.stderr)
+        self.assertIn("PROBLEM      store", told.stdout)
 
 
 if __name__ == "__main__":
