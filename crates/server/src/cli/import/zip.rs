@@ -5,6 +5,7 @@ use flate2::Crc;
 use flate2::read::DeflateDecoder;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// The end record with the longest comment.
@@ -46,7 +47,7 @@ impl Archive {
     ///
     /// # Errors
     /// When there are two, or it cannot be read.
-    pub(super) fn member(&self, name: &str) -> Result<Option<(u64, impl Read + use<>)>> {
+    pub(super) fn member(&self, name: &str) -> Result<Option<(u64, Checked)>> {
         let mut named = self.members.iter().filter(|member| member.name == name);
         let Some(member) = named.next() else { return Ok(None) };
         if named.next().is_some() {
@@ -55,19 +56,42 @@ impl Archive {
         if member.unpacked > MEMBER_BYTES_MAX {
             bail!("{name} has more than 4 GiB");
         }
+        // Looked through once before anything of it is believed: a damaged name must not be imported.
+        let whole = io::copy(&mut self.reader(member)?, &mut io::sink());
+        whole.with_context(|| format!("unpacking {name}"))?;
+        Ok(Some((member.unpacked, self.reader(member)?)))
+    }
+
+    fn reader(&self, member: &Member) -> Result<Checked> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(member.header_at))?;
         let mut header = [0; 30];
         file.read_exact(&mut header)?;
         if header[..4] != *b"PK\x03\x04" {
-            bail!("the archive's directory does not lead to {name}");
+            bail!("the archive's directory does not lead to {}", member.name);
         }
         let skipped = u64::from(number16(&header, 26)) + u64::from(number16(&header, 28));
-        file.seek(SeekFrom::Start(member.header_at + 30 + skipped))?;
-        let packed = file.take(member.packed);
+        let content_at = member.header_at + 30 + skipped;
+        let packed = Slice { file, at: content_at, left: member.packed };
         let unpacked: Box<dyn Read> = if member.is_deflated { Box::new(DeflateDecoder::new(packed)) } else { Box::new(packed) };
-        let checked = Checked { inner: unpacked, crc: Crc::new(), expected: member.crc, left: member.unpacked };
-        Ok(Some((member.unpacked, checked)))
+        Ok(Checked { inner: unpacked, crc: Crc::new(), expected: member.crc, left: member.unpacked })
+    }
+}
+
+/// A part of the file, read at places of its own: handles that were cloned share one position.
+struct Slice {
+    file: File,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Slice {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.file.read_at(&mut buffer[..most], self.at)?;
+        self.at += read as u64;
+        self.left -= read as u64;
+        Ok(read)
     }
 }
 
@@ -122,7 +146,7 @@ fn number32(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// Never gives more than the directory promises, and fails at the end when less came or its CRC differs.
-struct Checked {
+pub(super) struct Checked {
     inner: Box<dyn Read>,
     crc: Crc,
     expected: u32,
