@@ -55,7 +55,8 @@ def stored(server: Server, kind: str = "announcement") -> int:
 class Help(unittest.TestCase):
     def test_every_command_explains_itself_and_the_overview_names_them(self) -> None:
         overview = cli(None, "--help").stdout
-        for command in ("serve", "token", "publish", "tail", "import", "doctor", "selftest", "jobs", "completions"):
+        for command in ("serve", "token", "publish", "tail", "import", "doctor", "selftest", "jobs", "backup", "restore",
+                        "process-sync-events", "completions"):
             self.assertIn(f"\n  {command} ", overview)
             text = cli(None, command, "--help").stdout
             self.assertTrue(text.startswith(overview.partition(f"\n  {command} ")[2].partition("\n")[0].strip()), text)

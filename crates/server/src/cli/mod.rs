@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod completions;
 mod credential;
 mod doctor;
@@ -8,9 +9,12 @@ mod finding;
 mod import;
 mod jobs;
 mod overview;
+mod process_sync_events;
+mod progress;
 mod publish;
 mod reference;
 mod remote;
+mod restore;
 mod selftest;
 mod serve;
 mod stream;
@@ -47,6 +51,9 @@ enum Command {
     /// Writes docs/cli.md: every command with its options.
     #[command(hide = true)]
     CliReference,
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    ProcessSyncEvents(process_sync_events::ProcessSyncEvents),
 }
 
 /// Where the configuration comes from.
@@ -111,6 +118,9 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Selftest(selftest) => selftest.run().await,
             Command::Completions(completions) => completions.run(),
             Command::CliReference => terminal::out(&reference::markdown()),
+            Command::Backup(backup) => backup.run().await,
+            Command::Restore(restore) => restore.run().await,
+            Command::ProcessSyncEvents(process) => process.run().await,
         }
     });
     // Connections that did not end in their grace are cut here.
