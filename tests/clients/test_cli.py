@@ -249,6 +249,18 @@ class Publish(unittest.TestCase):
         self.assertIn("attempt 2 of 6", done.stderr)
         self.assertEqual(stored(self.server), before + 3)
 
+    def test_the_platforms_broadcasts_reach_the_cadet_and_the_staff(self) -> None:
+        since = str(call(self.server, "GET", "/api/poll", headers=bearer(token())).json["cursor"])
+        data = '{"type":"merit","points":5,"prelim_score":90.0,"final_score":null}'
+        told = cli(self.server, "publish", "grade-update", "--cadet-id", "9", "--data", data, *at(self.server), key=PUBLISHER).stdout
+        self.assertEqual(told, "1 event is stored\n")
+        notified = ["publish", "message", "--user-id", "1,3", "--message", "Hello"]
+        cli(self.server, *notified, *at(self.server), key=PUBLISHER)
+        words = ["tail", "--since", since, "--json", "--count", "2", "--for", "30s", *at(self.server)]
+        heard = [json.loads(line) for line in cli(self.server, *words, CAMPANILE_TOKEN=token(3)).stdout.splitlines()]
+        self.assertEqual([(event["type"], event["channel"]) for event in heard], [("grade_update", "cadet:9"), ("notification", "user:3")])
+        self.assertEqual(json.dumps(heard[0]["data"], separators=(",", ":")), '{"cadet_id":9,' + data[1:])
+
     def test_the_platforms_broadcasts_are_sent_as_their_functions_send_them(self) -> None:
         StandIn.said.clear()
         stand_in = http.server.HTTPServer(("127.0.0.1", free_port()), StandIn)
@@ -520,8 +532,22 @@ class Oneroster(unittest.TestCase):
         self.bring(export(enrollments=export()["enrollments.csv"].replace("e1,,", "e1,tobedeleted,")))
         self.assertEqual(self.courses("u1"), [])
         self.assertEqual(len(self.courses("u2")), 1)
-        told = self.bring(export(users=export()["users.csv"].replace("u1,,", "u1,tobedeleted,")))
-        self.assertIn("1 classes and people are marked tobedeleted", told)
+        told = self.bring(export(classes=table(
+            ["sourcedId", "status", "title", "courseSourcedId", "schoolSourcedId"], ["c1", "tobedeleted", "C", "k1", "s1"],
+        )))
+        self.assertIn("1 classes are marked tobedeleted", told)
+
+    def test_who_is_disabled_or_to_be_deleted_is_not_approved_and_no_import_approves_them(self) -> None:
+        users = export()["users.csv"].replace("u1,,,true", "u1,,,false").replace("u2,,", "u2,tobedeleted,")
+
+        def approved(files: dict[str, str]) -> list[bool]:
+            self.bring(files)
+            paths = [f"/api/roster/people/{person}" for person in ("u1", "u2")]
+            return [call(self.server, "GET", path, headers=bearer(PUBLISHER)).json["is_approved"] for path in paths]
+
+        self.assertEqual(approved(export()), [True, True])
+        self.assertEqual(approved(export(users=users)), [False, False])
+        self.assertEqual(approved(export()), [False, False])
 
     def test_what_is_no_export_is_refused_whole(self) -> None:
         self.assertIn("no manifest.csv", self.bring({}, expect=1))

@@ -66,8 +66,8 @@ pub struct User {
     pub role: Option<Role>,
     /// Their organisations of `orgs.csv`.
     pub org_sourced_ids: Vec<String>,
-    /// Marked `tobedeleted`.
-    pub is_deleted: bool,
+    /// Neither enabled nor here any more: `enabledUser` is false, or they are marked `tobedeleted`.
+    pub is_shut_out: bool,
 }
 
 /// What somebody is in an organisation (version 1.2).
@@ -134,7 +134,9 @@ impl User {
     /// A sentence when no file says what they are.
     pub fn person(self, role: Option<&Role>) -> Result<SavePerson, String> {
         let role = role.cloned().or(self.role).ok_or("role: neither users.csv nor roles.csv says what this person is")?;
-        Ok(SavePerson { person_id: self.person_id, name: self.name, role, cadet_id: None })
+        // Who is enabled may still have been un-approved here, and stays so.
+        let is_approved = self.is_shut_out.then_some(false);
+        Ok(SavePerson { person_id: self.person_id, name: self.name, role, cadet_id: None, is_approved })
     }
 }
 
@@ -241,7 +243,7 @@ const USERS: Format<User> = Format {
                 .filter(|id| !id.is_empty())
                 .map(str::to_owned)
                 .collect(),
-            is_deleted: is_deleted(row)?,
+            is_shut_out: is_deleted(row)? || !is_enabled(row)?,
         })
     },
     key: |row| row.person_id.to_string(),
@@ -294,6 +296,15 @@ fn is_deleted(row: &Fields<'_>) -> Result<bool, String> {
         "" | "active" => Ok(false),
         "tobedeleted" => Ok(true),
         _ => Err("status: active, tobedeleted or nothing is needed".into()),
+    }
+}
+
+/// Who is not enabled must not use what the roster opens.
+fn is_enabled(row: &Fields<'_>) -> Result<bool, String> {
+    match row.text("enableduser") {
+        "" | "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("enableduser: true or false is needed".into()),
     }
 }
 

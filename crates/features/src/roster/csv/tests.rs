@@ -276,11 +276,11 @@ fn told<R: Read, Row: Hash>(table: Table<R, Row>, tell: fn(Row) -> String) -> Ve
 fn users_of_both_versions_are_read_with_their_standard_columns() {
     let tell = |user: oneroster::User| {
         let role = user.role.as_ref().map_or("–", |role| role.as_str()).to_owned();
-        format!("{} {} {role} {:?} {}", user.person_id, user.name.as_str(), user.org_sourced_ids, user.is_deleted)
+        format!("{} {} {role} {:?} {}", user.person_id, user.name.as_str(), user.org_sourced_ids, user.is_shut_out)
     };
     let first = "sourcedId,status,dateLastModified,enabledUser,orgSourcedIds,role,username,givenName,familyName\n\
         u1,,,true,\"o1,o2\",student,ada,Ada,Lovelace\nu2,tobedeleted,,true,o1,teacher,b,Ben,Bell\n\
-        u3,,,true,o1,janitor,c,Cleo,C\nu4,gone,,true,o1,student,d,Dan,D\nu5,,,true,o1,student,e,,E\n";
+        u3,,,true,o1,janitor,c,Cleo,C\nu4,gone,,true,o1,student,d,Dan,D\nu5,,,true,o1,student,e,,E\nu6,,,false,o1,aide,f,Fay,F\nu7,,,1,o1,aide,g,Gus,G\n";
     assert_eq!(
         told(oneroster::read_users("users.csv", first.as_bytes()), tell),
         [
@@ -290,6 +290,8 @@ fn users_of_both_versions_are_read_with_their_standard_columns() {
              proctor, relative, siteAdministrator, student, systemAdministrator, teacher is needed",
             "users.csv:5: status: active, tobedeleted or nothing is needed",
             "users.csv:6: givenname: empty",
+            r#"u6 Fay F aide ["o1"] true"#,
+            "users.csv:8: enableduser: true or false is needed",
         ]
     );
     let second = "sourcedId,status,dateLastModified,enabledUser,username,givenName,familyName,primaryOrgSourcedId,pronouns\n\

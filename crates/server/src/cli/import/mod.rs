@@ -49,8 +49,8 @@ enum What {
     /// Reads a OneRoster 1.1 or 1.2 CSV export: a folder or a ZIP archive with manifest.csv, orgs.csv, courses.csv, classes.csv, users.csv,
     /// roles.csv (1.2) and enrollments.csv.
     ///
-    /// A class becomes a course, and roles keep OneRoster's words. What is marked tobedeleted: an enrollment ends; classes and people stay as
-    /// they are and are counted.
+    /// A class becomes a course, and roles keep OneRoster's words. What is marked tobedeleted: an enrollment ends; a person, like one
+    /// who is not enabled, is not approved any more; a class stays as it is and is counted. Nobody is approved by an import.
     Oneroster {
         /// The folder or archive.
         export: PathBuf,

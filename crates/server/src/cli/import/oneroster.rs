@@ -23,7 +23,7 @@ struct Named {
     classes: Option<HashSet<String>>,
     users: Option<HashSet<String>>,
     roles: HashMap<String, (Role, bool)>,
-    /// Classes and people marked `tobedeleted`.
+    /// Classes marked `tobedeleted`.
     kept: u64,
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn import(importer: &mut Importer, path: &Path) -> Result<()> {
     }
     if named.kept > 0 {
         let sentence =
-            "classes and people are marked tobedeleted and were left as they are: an import ends enrollments, nothing else";
+            "classes are marked tobedeleted and were left as they are: an import ends their enrollments, not them";
         say(&ProgressBar::hidden(), &format!("{} {sentence}", named.kept));
     }
     Ok(())
@@ -146,17 +146,16 @@ async fn classes(importer: &mut Importer, file: Opened, named: &mut Named) -> Re
 }
 
 async fn users(importer: &mut Importer, file: Opened, named: &mut Named) -> Result<()> {
-    let Named { orgs, roles, kept, .. } = named;
+    let Named { orgs, roles, .. } = named;
     let mut found = HashSet::new();
     let keep = |row: oneroster::User| {
         for org in &row.org_sourced_ids {
             must_be_in(orgs.as_ref(), org, "orgSourcedIds", "orgs.csv")?;
         }
-        let (id, is_deleted) = (row.person_id.to_string(), row.is_deleted);
+        let id = row.person_id.to_string();
         let person = row.person(roles.get(&id).map(|(role, _)| role))?;
         found.insert(id);
-        *kept += u64::from(is_deleted);
-        Ok((!is_deleted).then_some(person))
+        Ok(Some(person))
     };
     importer.table(file, oneroster::read_users, keep, people_of).await?;
     named.users = Some(found);

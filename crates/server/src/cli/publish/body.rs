@@ -60,6 +60,9 @@ pub(super) fn of(body: &impl Serialize) -> String {
 pub(super) fn told(answer: &str, replayed: bool) -> String {
     let value: Value = serde_json::from_str(answer).unwrap_or_default();
     let repeat = if replayed { ", and was so already" } else { "" };
+    if let Some(events) = value["events"].as_u64() {
+        return format!("{events} {} stored{repeat}", if events == 1 { "event is" } else { "events are" });
+    }
     match (value["id"].as_u64(), value["channel"].as_str(), value["seq"].as_u64()) {
         (Some(id), Some(channel), Some(seq)) => {
             format!("event {id} is stored in {}, its number {seq} there{repeat}", terminal::harmless(channel))
@@ -85,6 +88,7 @@ mod tests {
         let answer = r#"{"id":121,"channel":"course:7","seq":14,"timestamp":"2026-01-15T10:30:00.000Z"}"#;
         assert_eq!(told(answer, false), "event 121 is stored in course:7, its number 14 there");
         assert!(told(answer, true).ends_with("was so already"));
+        assert_eq!(told(r#"{"events":2}"#, false), "2 events are stored");
         assert_eq!(told(r#"{"events":[]}"#, false), r#"{"events":[]}"#);
     }
 }
