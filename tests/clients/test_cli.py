@@ -56,7 +56,7 @@ class Help(unittest.TestCase):
     def test_every_command_explains_itself_and_the_overview_names_them(self) -> None:
         overview = cli(None, "--help").stdout
         for command in ("serve", "token", "publish", "tail", "import", "doctor", "selftest", "jobs", "backup", "restore",
-                        "process-sync-events", "completions"):
+                        "process-sync-events", "check-config", "config", "reload", "completions"):
             self.assertIn(f"\n  {command} ", overview)
             text = cli(None, command, "--help").stdout
             self.assertTrue(text.startswith(overview.partition(f"\n  {command} ")[2].partition("\n")[0].strip()), text)

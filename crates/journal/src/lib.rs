@@ -14,6 +14,7 @@ mod journal;
 mod log;
 mod membership;
 mod migrate;
+mod probe;
 mod retention;
 mod store;
 mod sync;
@@ -34,6 +35,7 @@ pub use journal::{Durability, Head, Journal, JournalLimits, Reader, Snapshot};
 pub use log::NewEvent;
 pub use membership::Membership;
 pub use migrate::Migration;
+pub use probe::{Probed, probe};
 pub use retention::Retention;
 pub use sync::{
     SYNC_BATCH_ROWS_MAX, SYNC_KEPT_MS, SyncColumns, SyncMap, SyncPass, SyncRow, SyncSource, SyncSpec, SyncTurn,

@@ -1,9 +1,10 @@
 //! The REST limits: by API key, by person, by address when anonymous. The real-time routes have limits of their own.
 
+use arc_swap::ArcSwap;
 use campanile_wire::{Caller, ErrorCode, Refusal};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Callers that are remembered; beyond it those whose buckets are full again are forgotten.
@@ -18,7 +19,7 @@ pub(crate) struct Rates {
 
 /// Token buckets by caller (GCRA): one instant each.
 pub(crate) struct Gate {
-    rates: Rates,
+    rates: ArcSwap<Rates>,
     started: Instant,
     /// When each caller's bucket is full again, in microseconds since the start.
     full_at_us: Mutex<HashMap<String, u64>>,
@@ -32,7 +33,12 @@ pub(crate) struct TooMany {
 
 impl Gate {
     pub(crate) fn new(rates: Rates) -> Self {
-        Self { rates, started: Instant::now(), full_at_us: Mutex::default() }
+        Self { rates: ArcSwap::from_pointee(rates), started: Instant::now(), full_at_us: Mutex::default() }
+    }
+
+    /// Sets other limits. What callers have used counts on under them.
+    pub(crate) fn set_rates(&self, rates: Rates) {
+        self.rates.store(Arc::new(rates));
     }
 
     /// Lets one request of a known caller in.
@@ -43,13 +49,13 @@ impl Gate {
                 let rate = key_per_second.unwrap_or(1).max(1);
                 self.take(caller.key(), 1_000_000 / u64::from(rate), rate)
             }
-            Caller::Person(_) => self.hourly(caller.key(), self.rates.signed_in_per_hour),
+            Caller::Person(_) => self.hourly(caller.key(), self.rates.load().signed_in_per_hour),
         }
     }
 
     /// Lets one request without a valid credential in.
     pub(crate) fn admit_anonymous(&self, address: IpAddr) -> Result<(), TooMany> {
-        self.hourly(format!("address:{address}"), self.rates.anonymous_per_hour)
+        self.hourly(format!("address:{address}"), self.rates.load().anonymous_per_hour)
     }
 
     fn hourly(&self, key: String, per_hour: u32) -> Result<(), TooMany> {

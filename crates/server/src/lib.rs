@@ -11,5 +11,7 @@ mod identity;
 mod listen;
 mod log;
 mod maintenance;
+mod notify;
+mod reload;
 mod stall;
 pub mod sync;

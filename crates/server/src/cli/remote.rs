@@ -302,7 +302,7 @@ mod tests {
     use std::time::Duration;
 
     fn base(url: &str) -> Result<String, String> {
-        let source = Source { config: None, store: None };
+        let source = Source::default();
         Place { url: Some(url.into()), dev: false, source }.base().map_err(|error| error.to_string())
     }
 

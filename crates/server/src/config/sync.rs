@@ -3,11 +3,12 @@
 use anyhow::Result;
 use campanile_contract::DATA_BYTES_MAX;
 use campanile_journal::{SyncColumns, SyncSpec};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A table whose rows become events. Our own, `sync_events`, is always one; an entry named `own` tunes it.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyncSourceEntry {
     /// Unique, of a-z, 0-9, _ and -; it stays, because what was processed is remembered under it.

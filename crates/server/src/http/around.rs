@@ -58,7 +58,7 @@ fn preflight() -> Response {
 pub(crate) fn origin_allowed(app: &App, headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("unreadable"));
     let (origin, host) = (text(header::ORIGIN), text(header::HOST));
-    app.origins.allows(origin, host, Carried::Explicitly) || (app.dev && origin.is_some_and(is_local))
+    app.origins.load().allows(origin, host, Carried::Explicitly) || (app.dev && origin.is_some_and(is_local))
 }
 
 fn is_local(origin: &str) -> bool {
