@@ -76,7 +76,7 @@ class Host:
 def auth(host: Host, **changes: object) -> dict:
     issuer = {"issuer": "https://sso.example", "jwks_url": f"{host.url}/jwks", "algorithms": ["EdDSA"], "allow_private_addresses": True}
     introspection = {"url": f"{host.url}/introspect", "secret": "between us"}
-    return {"issuer": [issuer], "introspection": introspection, "cookie": {"name": "sessionid"}, **changes}
+    return {"jwks": [issuer], "introspection": introspection, "cookie": {"name": "sessionid"}, **changes}
 
 
 def keys() -> list[dict]:

@@ -5,6 +5,7 @@ use crate::auth::{ApiKeys, Carriers, Credential, Source, Verifier, choose, find_
 use crate::introspection::Introspection;
 use crate::issuer::Issuers;
 use crate::refusals::{Counts, Refusals};
+use arc_swap::ArcSwap;
 use campanile_contract::{Authenticate, Site};
 use campanile_live::Node;
 use campanile_wire::caller::PersonCaller;
@@ -18,6 +19,15 @@ pub(crate) const TICKET_MS: i64 = 30_000;
 
 /// What is needed to judge a credential.
 pub(crate) struct Identity {
+    /// A reload puts another in its place: a removed API key is unknown from the next request on. A connection that a removed token key
+    /// opened lives on to its token's end.
+    pub(crate) known: ArcSwap<Known>,
+    pub(crate) site: Site,
+    pub(crate) refusals: Refusals,
+}
+
+/// The keys, whom to ask, and where credentials are looked for.
+pub(crate) struct Known {
     /// The configured keys.
     pub(crate) verifier: Option<Verifier>,
     /// Issuers whose keys are fetched.
@@ -26,8 +36,6 @@ pub(crate) struct Identity {
     pub(crate) introspection: Option<Arc<Introspection>>,
     pub(crate) api_keys: ApiKeys,
     pub(crate) sources: Vec<Source>,
-    pub(crate) site: Site,
-    pub(crate) refusals: Refusals,
 }
 
 /// The port by which delivery refreshes and authenticates in-band.
@@ -72,15 +80,16 @@ impl Identity {
         if is_api_key(text) {
             return Err(ErrorCode::InvalidToken);
         }
+        let known = self.known.load_full();
         let Some(peeked) = peek(text) else {
-            let host = self.introspection.as_ref().ok_or(ErrorCode::InvalidToken)?;
+            let host = known.introspection.as_ref().ok_or(ErrorCode::InvalidToken)?;
             return host.judge(asked, text).await;
         };
         // An issuer whose keys are fetched judges its tokens alone.
-        if let Some(judged) = self.issuers.verify(text, &peeked).await {
+        if let Some(judged) = known.issuers.verify(text, &peeked).await {
             return judged.map(PersonCaller::from);
         }
-        let verifier = self.verifier.as_ref().ok_or(ErrorCode::InvalidToken)?;
+        let verifier = known.verifier.as_ref().ok_or(ErrorCode::InvalidToken)?;
         verifier.verify(text, self.now_ms()).map(PersonCaller::from).map_err(|error| {
             tracing::debug!(reason = error.reason(), "a token was refused");
             error.code()
@@ -89,7 +98,7 @@ impl Identity {
 
     /// The caller of a request, with the role that the roster knows.
     pub(crate) async fn caller(&self, carriers: &Carriers<'_>, node: &Node) -> Result<Caller, Refusal> {
-        let found = find_credentials(carriers, &self.sources);
+        let found = find_credentials(carriers, &self.known.load().sources);
         let mut judged = Vec::with_capacity(found.len());
         // All are judged, so that a ticket is used up even beside a better credential.
         for credential in &found {
@@ -111,7 +120,7 @@ impl Identity {
         let text = credential.text;
         let person = match credential.source {
             Source::Bearer if is_api_key(text) => {
-                let key = self.api_keys.find(text).map(|key| Caller::Service(key.into()));
+                let key = self.known.load().api_keys.find(text).map(|key| Caller::Service(key.into()));
                 return Ok(key.ok_or(ErrorCode::InvalidToken));
             }
             Source::Ticket => self.ticket_holder(text).await?.ok_or(ErrorCode::InvalidTicket),
@@ -124,7 +133,7 @@ impl Identity {
     /// As [`Identity::person`], but an answer of the host from before a sign-out is not believed: the host is asked again.
     async fn still_good(&self, text: &str, asked: Question, node: &Node) -> Result<PersonCaller, ErrorCode> {
         let person = self.person(text, asked).await?;
-        match &self.introspection {
+        match &self.known.load_full().introspection {
             Some(host) if peek(text).is_none() && node.is_revoked(&person) => {
                 host.forget(asked, text);
                 host.judge(asked, text).await
@@ -155,7 +164,7 @@ impl Identity {
 
     /// How many requests a second a key may make.
     pub(crate) fn rate_of(&self, key: &str) -> Option<u32> {
-        self.api_keys.rate_of(key)
+        self.known.load().api_keys.rate_of(key)
     }
 
     /// Counts an attempt that ended here, or where the request's origin was judged.

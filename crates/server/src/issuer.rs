@@ -53,9 +53,9 @@ impl Issuers {
         for config in configs {
             let name = config.issuer.clone();
             if issuers.iter().any(|known| known.config.issuer == name) {
-                bail!("auth.issuer {name} is given twice");
+                bail!("auth.jwks {name} is given twice");
             }
-            let issuer = Issuer::new(config, Arc::clone(clock)).with_context(|| format!("auth.issuer {name}"))?;
+            let issuer = Issuer::new(config, Arc::clone(clock)).with_context(|| format!("auth.jwks {name}"))?;
             issuers.push(Arc::new(issuer));
         }
         Ok(Self(issuers))

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod auth;
+mod certificate;
 pub mod cli;
 pub mod config;
 mod demo;
@@ -15,7 +16,11 @@ mod issuer;
 mod listen;
 mod log;
 mod maintenance;
+mod notify;
 mod outbound;
+mod proxy;
 mod refusals;
+mod reload;
 mod stall;
 pub mod sync;
+mod transport;

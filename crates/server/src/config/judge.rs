@@ -1,130 +1,113 @@
-//! `[[auth.issuer]]`, `[auth.introspection]`, `[auth.cookie]`: who judges credentials that no configured key can.
+//! Holds a layer against the description: unknown keys, wrong kinds, values out of range, what an entry lacks.
 
-use crate::auth::Algorithm;
-use crate::introspection::IntrospectionConfig;
-use serde::Deserialize;
-use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-use std::collections::BTreeMap;
-use std::time::Duration;
+use super::fault::Fault;
+use super::keys::{Kind, Node};
+use super::layers::{Layered, nearest_path};
+use super::spelling::{child, nearest, suggestion};
+use serde_json::{Map, Value};
 
-/// `auth.issuer`, which is a text or a list of tables.
-#[derive(Clone, Debug)]
-pub enum IssuerSetting {
-    /// The `iss` of tokens by the configured keys.
-    Name(String),
-    /// Issuers that publish their keys.
-    Tables(Vec<IssuerEntry>),
+/// Everything in this layer that the description does not allow.
+pub fn judge(layer: &Layered) -> Vec<Fault> {
+    let mut judge = Judge { layer, faults: Vec::new() };
+    judge.table("", &layer.values, Node::root());
+    judge.faults
 }
 
-impl<'de> Deserialize<'de> for IssuerSetting {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextOrTables)
-    }
+struct Judge<'a> {
+    layer: &'a Layered,
+    faults: Vec<Fault>,
 }
 
-/// By hand, because an untagged enum would say of a wrong field only that nothing fits.
-struct TextOrTables;
-
-impl<'de> Visitor<'de> for TextOrTables {
-    type Value = IssuerSetting;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a text, or tables [[auth.issuer]]")
+impl Judge<'_> {
+    fn fault(&mut self, path: &str, sentence: String) {
+        self.faults.push(Fault::maybe_at(self.layer.place(path), sentence));
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<IssuerSetting, E> {
-        Ok(IssuerSetting::Name(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, tables: A) -> Result<IssuerSetting, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(tables)).map(IssuerSetting::Tables)
-    }
-}
-
-/// One issuer that publishes its keys. Its tokens are held against these keys and no other.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IssuerEntry {
-    /// `iss` of its tokens, exactly.
-    pub issuer: String,
-    /// Where its key set is, over https. Redirects are not followed.
-    pub jwks_url: String,
-    /// The algorithms that count, of `RS256`, `ES256` and `EdDSA`.
-    pub algorithms: Vec<Algorithm>,
-    /// `aud` of its tokens must be or hold this; `auth.audience` by default.
-    pub audience: Option<String>,
-    /// Whether the key set may lie in the private network, and there be fetched over http.
-    #[serde(default)]
-    pub allow_private_addresses: bool,
-}
-
-/// The cookie that may speak for a person. A JWT in it is held against the keys; anything else is asked about as a session.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CookieEntry {
-    /// Its name, as `sessionid`.
-    pub name: String,
-}
-
-/// Whom to ask about opaque tokens and sessions. The request is `POST` with the form field `token` or `session` (RFC 7662); the answer
-/// is `{"active": …, "user_id": …}` with the claims of our tokens.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IntrospectionEntry {
-    /// The address: https, or http within a private network.
-    pub url: String,
-    /// Sent as `Authorization: Bearer …`, so that nobody else can ask.
-    pub secret: Option<String>,
-    /// Further headers.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// How long an answer may take, in milliseconds.
-    #[serde(default = "timeout_ms")]
-    pub timeout_ms: u64,
-    /// How long a good answer counts, in seconds.
-    #[serde(default = "cache_s")]
-    pub cache_s: u32,
-    /// How long a refusal counts, in seconds.
-    #[serde(default = "negative_cache_s")]
-    pub negative_cache_s: u32,
-    /// How long a connection lasts before its credential must be shown again, in seconds; sooner where the answer has `exp`.
-    #[serde(default = "life_s")]
-    pub life_s: u32,
-}
-
-impl std::fmt::Debug for IntrospectionEntry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IntrospectionEntry").field("timeout_ms", &self.timeout_ms).finish_non_exhaustive()
-    }
-}
-
-impl IntrospectionEntry {
-    pub(super) fn config(&self) -> IntrospectionConfig {
-        IntrospectionConfig {
-            url: self.url.clone(),
-            secret: self.secret.clone(),
-            headers: self.headers.clone(),
-            timeout: Duration::from_millis(self.timeout_ms),
-            cache_ms: i64::from(self.cache_s) * 1_000,
-            negative_cache_ms: i64::from(self.negative_cache_s) * 1_000,
-            life_ms: i64::from(self.life_s) * 1_000,
+    fn table(&mut self, path: &str, fields: &Map<String, Value>, node: Node<'_>) {
+        for (name, value) in fields {
+            let inner = child(path, name);
+            match node.child(name) {
+                Some(node) => self.value(&inner, value, node),
+                None => {
+                    let Kind::Table(known) = node.kind() else { continue };
+                    let near = nearest(name, known.keys().map(String::as_str)).map(|near| child(path, &near));
+                    let sentence = format!("unknown key `{inner}`{}", suggestion(near.or_else(|| nearest_path(&inner))));
+                    self.fault(&inner, sentence);
+                }
+            }
+        }
+        for name in node.required().into_iter().filter(|name| !fields.contains_key(*name)) {
+            self.fault(path, format!("`{path}` lacks `{name}`"));
         }
     }
+
+    fn value(&mut self, path: &str, value: &Value, node: Node<'_>) {
+        match (node.kind(), value) {
+            (Kind::Table(_) | Kind::Entries(_), Value::Object(fields)) => self.table(path, fields, node),
+            (Kind::List(item), Value::Array(values)) => {
+                for (index, value) in values.iter().enumerate() {
+                    self.value(&format!("{path}[{index}]"), value, item);
+                }
+            }
+            (Kind::Choice(words), Value::String(word)) => {
+                if !words.contains(&word.as_str()) {
+                    let near = suggestion(nearest(word, words.iter().copied()));
+                    self.fault(path, format!("`{path}` is one of {}{near}", spoken(&words)));
+                }
+            }
+            (Kind::Whole | Kind::Number, Value::Number(number)) if is_number(number, &node) => self.range(path, number, node),
+            (Kind::Text, Value::String(_)) | (Kind::Switch, Value::Bool(_)) | (Kind::Free, _) => {}
+            (kind, value) => {
+                self.fault(path, format!("`{path}` is {}, where {} is expected", found(value), expected(&kind)));
+            }
+        }
+    }
+
+    fn range(&mut self, path: &str, number: &serde_json::Number, node: Node<'_>) {
+        let value = number.as_f64().unwrap_or(f64::NAN);
+        let sentence = match node.range() {
+            (Some(least), _) if value < least => format!("`{path}` is {number}; it is at least {least}"),
+            (_, Some(most)) if value > most => format!("`{path}` is {number}; it is at most {most}"),
+            _ => return,
+        };
+        self.fault(path, sentence);
+    }
 }
 
-fn timeout_ms() -> u64 {
-    2_000
+fn is_number(number: &serde_json::Number, node: &Node<'_>) -> bool {
+    matches!(node.kind(), Kind::Number) || !number.is_f64()
 }
 
-fn cache_s() -> u32 {
-    60
+fn found(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(number) if number.is_f64() => "a fraction",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a table",
+    }
 }
 
-fn negative_cache_s() -> u32 {
-    5
+/// A kind in words.
+pub fn expected(kind: &Kind<'_>) -> String {
+    match kind {
+        Kind::Table(_) | Kind::Entries(_) => "a table".into(),
+        Kind::List(item) => match item.kind() {
+            Kind::Table(_) => "a list of tables".into(),
+            Kind::Text => "a list of texts".into(),
+            kind => format!("a list, each {}", expected(&kind)),
+        },
+        Kind::Text => "text".into(),
+        Kind::Whole => "a whole number".into(),
+        Kind::Number => "a number".into(),
+        Kind::Switch => "true or false".into(),
+        Kind::Choice(words) => format!("one of {}", spoken(words)),
+        Kind::Free => "anything".into(),
+    }
 }
 
-fn life_s() -> u32 {
-    3_600
+fn spoken(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
