@@ -122,15 +122,6 @@ impl Reader {
     }
 }
 
-/// The journal's own migrations, and those of the features.
-pub(crate) fn with_own(features: &[Migration]) -> Vec<Migration> {
-    let own = [
-        Migration { feature: "journal", number: 1, sql: include_str!("schema/0001.sql") },
-        Migration { feature: "journal", number: 2, sql: include_str!("schema/0002.sql") },
-    ];
-    [&own, features].concat()
-}
-
 impl Journal {
     /// Opens `sqlite://path/to.db` or `postgres://…`, brings the schema up to date and checks that acknowledged means flushed.
     ///
@@ -145,7 +136,7 @@ impl Journal {
         let store = Store::open(url, &limits).await?;
         let mut conn = store.writing().await?;
         store.check_flushes(&mut conn, limits.durability).await?;
-        migrate::run(&mut conn, &with_own(migrations), clock.now_ms()).await?;
+        migrate::run(&mut conn, &[&OWN_MIGRATIONS, migrations].concat(), clock.now_ms()).await?;
         drop(conn);
         let (committed, _) = broadcast::channel(limits.commits_in_memory_max);
         let (queue, requests) = mpsc::channel(limits.queue_requests_max);

@@ -37,8 +37,6 @@ pub use membership::Membership;
 pub use migrate::Migration;
 pub use probe::{Probed, probe};
 pub use retention::Retention;
-pub use sync::{
-    SYNC_BATCH_ROWS_MAX, SYNC_KEPT_MS, SyncColumns, SyncMap, SyncPass, SyncRow, SyncSource, SyncSpec, SyncTurn,
-};
+pub use sync::{SYNC_BATCH_ROWS_MAX, SYNC_KEPT_MS, SyncColumns, SyncMap, SyncPass, SyncRow, SyncSource, SyncSpec, SyncTurn};
 pub use tx::{Tx, Unit, UnitError};
 pub use writer::{Outcome, Placed};

@@ -2,7 +2,7 @@
 
 use crate::db::Conn;
 use crate::error::JournalError;
-use crate::journal::{JournalLimits, with_own};
+use crate::journal::{JournalLimits, OWN_MIGRATIONS};
 use crate::migrate::{self, Migration};
 use crate::store::Store;
 use sqlx::SqlStr;
@@ -31,7 +31,7 @@ pub async fn probe(url: &str, migrations: &[Migration], limits: &JournalLimits) 
     match migrate::applied(&mut conn).await {
         // The table that every store of ours has is not there.
         Err(JournalError::Statement(_)) => return Ok(Probed::Empty),
-        applied => migrate::refuse_the_future(&applied?, &with_own(migrations))?,
+        applied => migrate::refuse_the_future(&applied?, &[&OWN_MIGRATIONS, migrations].concat())?,
     }
     let rows = conn.fetch(SqlStr::from_static("SELECT head FROM log_head WHERE singleton = 1"), &[]).await?;
     let head = rows.first().ok_or_else(|| JournalError::Unusable("the log's head row is missing".into()))?;

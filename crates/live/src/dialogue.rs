@@ -237,7 +237,8 @@ pub(crate) fn read_frame(text: &str) -> Result<ClientFrame, Refusal> {
 fn reply_ok(reference: &Value, outcome: &campanile_journal::Outcome) -> String {
     let data = RawValue::from_string(outcome.answer.clone()).ok();
     let id = outcome.events.last().map(|event| event.id);
-    ServerFrame::Reply(Reply { reference, ok: true, data: data.as_deref(), id, code: None, message: None, current: None }).to_json()
+    ServerFrame::Reply(Reply { reference, ok: true, data: data.as_deref(), id, code: None, message: None, current: None })
+        .to_json()
 }
 
 fn reply_no(reference: &Value, refusal: &Refusal) -> String {

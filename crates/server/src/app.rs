@@ -102,6 +102,7 @@ pub(crate) fn judge(config: &Config, dev: bool) -> Result<Judged> {
     let sources = config.auth.sources.clone().unwrap_or_else(|| Source::ALL.to_vec());
     let known = Known { verifier: config.verifier(rule)?, api_keys: config.api_keys(rule)?, sources };
     registry(config)?;
+    config.sync_sources()?;
     judge_routes(config)?;
     Ok(Judged { known, origins: config.origins()? })
 }
@@ -124,6 +125,7 @@ fn rates(config: &Config) -> Rates {
     Rates {
         anonymous_per_hour: config.limits.rest_per_hour_anonymous,
         signed_in_per_hour: config.limits.rest_per_hour_signed_in,
+        tickets_per_minute: config.limits.tickets_per_minute,
     }
 }
 

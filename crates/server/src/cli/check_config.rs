@@ -76,6 +76,7 @@ impl Findings {
             config.origins().map(drop),
             app::registry(config).map(drop),
             app::judge_routes(config),
+            config.sync_sources().map(drop),
             log::check(&config.log),
         ];
         self.errors.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")));

@@ -330,6 +330,7 @@ fn the_examples_can_be_read_as_they_stand_and_with_everything_in_them() {
     let readme = read("README.md");
     let (_, shown) = readme.split_once("```toml\n").unwrap();
     Site::new(shown.split("```").next().unwrap()).load();
+    Site::new(&read("deploy/campanile.toml")).load();
 }
 
 #[test]
