@@ -17,7 +17,10 @@ import unittest
 import zipfile
 from pathlib import Path
 
-from campus import PUBLISHER, announce, announcement, bearer, call, open_connections, publish, school, token
+from campus import (
+    PUBLISHER, announce, announcement, bearer, call, configuration, found_school, open_connections, publish, school, token,
+)
+from certificates import Authority, pem
 from server import Server, free_port, wait_until
 from test_two_nodes import Database
 
@@ -695,6 +698,25 @@ class OnPostgres(unittest.TestCase):
         told = cli(server, "doctor", *at(server), "--store", wrong, expect=1)
         self.assertNotIn("wrong-password", told.stdout + told.stderr)
         self.assertIn("PROBLEM      store", told.stdout)
+
+
+class OverTls(unittest.TestCase):
+    def test_every_transport_goes_over_tls_where_the_authority_is_trusted(self) -> None:
+        authority = Authority()
+        config = configuration(tls={"certificate_file": "chain.pem", "key_file": "key.pem"})
+        server = Server(config=config, trust=authority.trust())
+        authority.issue(server.path)
+        found_school(server.start())
+        self.addCleanup(server.stop)
+        (server.path / "root.pem").write_bytes(pem(authority.root))
+        # Without --url the scheme and port are those of the configuration.
+        words = ["selftest", "--store", server.store, "--set", f"listen={server.address}"]
+        report = json.loads(cli(server, *words, "--ca-file", "root.pem", "--json", key=PUBLISHER).stdout)
+        checks = {check["check"]: check["verdict"] for check in report["checks"]}
+        self.assertEqual([checks[name] for name in ("WebSocket", "SSE", "long poll", "replay")], ["ok"] * 4)
+        told = cli(server, *words, "--skip-store", key=PUBLISHER, expect=1).stdout
+        self.assertIn("--ca-file", told)
+        self.assertIn("no certificate", cli(server, *words, "--ca-file", "campanile.toml", key=PUBLISHER, expect=1).stderr)
 
 
 if __name__ == "__main__":
