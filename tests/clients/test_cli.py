@@ -666,6 +666,12 @@ class Selftest(unittest.TestCase):
         told = cli(server, *words, "--skip-store", key=PUBLISHER, expect=1).stdout
         self.assertIn("cannot be reached", told)
 
+    def test_a_key_that_may_only_publish_is_enough(self) -> None:
+        server = school(api_key=[{"name": "campus", "key": PUBLISHER, "scopes": ["publish", "roster"]}])
+        self.addCleanup(server.stop)
+        done = cli(server, "selftest", *at(server), "--skip-store", key=PUBLISHER)
+        self.assertRegex(done.stdout, "cannot tell +metrics")
+
     def test_a_wrong_key_fails_and_is_not_told(self) -> None:
         server = school()
         self.addCleanup(server.stop)
