@@ -5,12 +5,13 @@
 #[cfg(test)]
 mod tests;
 
+use arc_swap::ArcSwap;
 use campanile_wire::caller::PersonCaller;
 use campanile_wire::{Caller, ErrorCode, Refusal};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Callers that are remembered of either kind, at some 40 bytes each; those whose buckets are full again are forgotten first.
@@ -53,7 +54,7 @@ pub(crate) struct TooMany {
 
 /// Token buckets by caller (GCRA): one instant each.
 pub(crate) struct Gate {
-    rates: Rates,
+    rates: ArcSwap<Rates>,
     started: Instant,
     /// Makes short keys of names that nobody outside can aim at one another.
     hasher: RandomState,
@@ -64,7 +65,13 @@ pub(crate) struct Gate {
 impl Gate {
     pub(crate) fn new(rates: Rates) -> Self {
         let (known, strangers) = (Buckets::new(WhenFull::LetIn), Buckets::new(WhenFull::Refuse));
+        let rates = ArcSwap::from_pointee(rates);
         Self { rates, started: Instant::now(), hasher: RandomState::new(), known, strangers }
+    }
+
+    /// Sets other limits. What callers have used counts on under them.
+    pub(crate) fn set_rates(&self, rates: Rates) {
+        self.rates.store(Arc::new(rates));
     }
 
     /// Lets one request of a known caller in.
@@ -72,7 +79,7 @@ impl Gate {
         // A second's worth of a key may come at once: producers send in bursts.
         let (period_us, count) = match caller {
             Caller::Service(_) => (1_000_000, key_per_second.unwrap_or(1)),
-            Caller::Person(_) => (HOUR_US, self.rates.signed_in_per_hour),
+            Caller::Person(_) => (HOUR_US, self.rates.load().signed_in_per_hour),
         };
         self.known.take(self.hasher.hash_one(caller.key()), Bucket::new(period_us, count), self.now_us())
     }
@@ -80,13 +87,13 @@ impl Gate {
     /// Lets a person have one more ticket: whoever asks is known, but somebody may have found out the account's password.
     pub(crate) fn admit_ticket(&self, person: &PersonCaller) -> Result<Standing, TooMany> {
         let key = self.hasher.hash_one(("ticket", person.id.to_string()));
-        self.known.take(key, Bucket::new(MINUTE_US, self.rates.tickets_per_minute), self.now_us())
+        self.known.take(key, Bucket::new(MINUTE_US, self.rates.load().tickets_per_minute), self.now_us())
     }
 
     /// Lets one request without a valid credential in.
     pub(crate) fn admit_anonymous(&self, address: IpAddr) -> Result<Standing, TooMany> {
         let key = self.hasher.hash_one(network_of(address));
-        self.strangers.take(key, Bucket::new(HOUR_US, self.rates.anonymous_per_hour), self.now_us())
+        self.strangers.take(key, Bucket::new(HOUR_US, self.rates.load().anonymous_per_hour), self.now_us())
     }
 
     fn now_us(&self) -> u64 {

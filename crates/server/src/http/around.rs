@@ -85,7 +85,7 @@ fn finish(response: &mut Response, cors: Cors, is_secure: bool, standing: Option
 pub(crate) fn origin_allowed(app: &App, headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("unreadable"));
     let (origin, host) = (text(header::ORIGIN), text(header::HOST));
-    app.origins.allows(origin, host, Carried::Explicitly) || (app.dev && origin.is_some_and(is_local))
+    app.origins.load().allows(origin, host, Carried::Explicitly) || (app.dev && origin.is_some_and(is_local))
 }
 
 /// Whether a page that came over plain HTTP asks over TLS and counts as ours for its host alone: whoever is on the way can write it.
@@ -94,7 +94,7 @@ fn is_own_page_in_the_open(app: &App, request: &Request) -> bool {
     let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok()).filter(|_| is_secure);
     let is_unlisted = |origin: &str| {
         let is_open = origin.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
-        let is_listed = app.origins.allows(Some(origin), None, Carried::Explicitly) || (app.dev && is_local(origin));
+        let is_listed = app.origins.load().allows(Some(origin), None, Carried::Explicitly) || (app.dev && is_local(origin));
         is_open && !is_listed
     };
     origin.is_some_and(is_unlisted) && origin_allowed(app, request.headers())

@@ -64,6 +64,11 @@ const FIXED: &[Fixed] = &[
     Fixed { method: Get, path: "/api/asyncapi.json", serve: |via| on(via, asyncapi::asyncapi), described: &described::ASYNCAPI },
 ];
 
+/// The paths at which WebSockets begin.
+pub(crate) fn websocket_paths() -> impl Iterator<Item = &'static str> {
+    FIXED.iter().map(|route| route.path).filter(|path| path.starts_with("/ws"))
+}
+
 /// The server's routes.
 pub fn router(app: Arc<App>) -> Router {
     let mount =

@@ -60,7 +60,7 @@ async fn open(app: &Arc<App>, parts: &Parts, dialect: Dialect) -> Result<Opening
             let connect = Connect { dialect, ..asked.connect(app, person, Transport::Ws).map_err(told)? };
             app.node.connect(connect).await.map(|session| Opening::Ready(Box::new(session)))
         }
-        Err(refusal) if refusal.code == ErrorCode::NoCredential && app.config.auth.first_message.unwrap_or(true) => {
+        Err(refusal) if refusal.code == ErrorCode::NoCredential && app.config().auth.first_message.unwrap_or(true) => {
             // They wait only seconds, but they must not come faster than others.
             app.node.admit_rate(Transport::Ws)?;
             Ok(Opening::AwaitAuth(Box::new(AuthLater {

@@ -71,7 +71,7 @@ async fn converse(socket: &mut Socket, opening: Opening) {
         Opening::Ready(session) => *session,
         Opening::AwaitAuth(later) => {
             socket.decoder.set_message_bytes_max(Limits::BEFORE_AUTHENTICATION.message_bytes_max);
-            let wait = Duration::from_millis(later.node.limits.auth_ms_max);
+            let wait = Duration::from_millis(later.node.limits().auth_ms_max);
             let session = match tokio::time::timeout(wait, Box::pin(await_auth(socket, *later))).await {
                 Ok(session) => session,
                 Err(_) => Err(Some(Ending::now(CloseReason::AuthTimeout))),
@@ -274,7 +274,7 @@ impl Connection {
     }
 
     fn next_deadline(&self, blocked: bool) -> Instant {
-        let limits = &self.dialogue.session.node.limits;
+        let limits = self.dialogue.session.node.limits();
         let heartbeat = limits.heartbeat();
         let gone_at = self.heard_at + heartbeat + Duration::from_millis(limits.pong_ms_max);
         let expires_at = Instant::now() + Duration::from_millis(self.dialogue.session.expires_in_ms());
@@ -291,7 +291,7 @@ impl Connection {
     /// Does what the clock asks for.
     fn keep_times(&mut self, socket: &mut Socket, blocked: bool) -> Option<Ending> {
         let session = &mut self.dialogue.session;
-        let limits = session.node.limits.clone();
+        let limits = session.node.limits();
         let now = Instant::now();
         if session.expires_in_ms() == 0 {
             return Some(Ending::now(CloseReason::ExpiredToken));
