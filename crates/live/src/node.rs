@@ -12,7 +12,7 @@ use crate::session::{Ending, Session};
 use crate::tail::Tail;
 use crate::views::Views;
 use campanile_contract::{Authenticate, Site};
-use campanile_journal::{JournalError, Outcome};
+use campanile_journal::{ApplyTrace, JournalError, Outcome, TraceContext};
 use campanile_wire::caller::PersonCaller;
 use campanile_wire::{Channel, CloseReason, Cursor, ErrorCode, Event, EventId, Refusal};
 use rand::Rng;
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -136,7 +136,9 @@ impl Node {
     }
 
     /// Applies the next event: membership first, then views, then the hub; only then does the position move.
-    pub(crate) fn apply(&self, event: Event) {
+    pub(crate) fn apply(&self, event: Event, trace: Option<TraceContext>) {
+        let tracer = self.site.journal.tracer();
+        let begun = tracer.map(|_| SystemTime::now());
         let mut core = self.core();
         let core = &mut *core;
         if event.id != core.position + 1 {
@@ -149,8 +151,14 @@ impl Node {
         }
         core.views.apply(&event);
         let delivery = Arc::new(Delivery::new(event));
-        core.hub.dispatch(&delivery, &self.limits);
+        let dispatched = tracer.map(|_| SystemTime::now());
+        let sessions = core.hub.dispatch(&delivery, &self.limits);
+        if let (Some(tracer), Some(begun), Some(dispatched)) = (tracer, begun, dispatched) {
+            let (event, ended) = (&delivery.event, SystemTime::now());
+            tracer.applied(&ApplyTrace { event, commit: trace, begun, dispatched, ended, sessions });
+        }
         core.position = delivery.event.id;
+        self.metrics.count(|metrics| &metrics.events_applied);
         self.metrics.position.store(core.position, Ordering::Relaxed);
         self.position.send_replace(core.position);
         core.tail.push(delivery);
@@ -174,6 +182,16 @@ impl Node {
         if let Some(last) = outcome.events.last() {
             let _ = tokio::time::timeout(APPLIED_WAIT_MAX, self.reached(last.id)).await;
         }
+    }
+
+    /// How many recent events this node holds in memory, and their bytes.
+    pub fn tail_size(&self) -> (usize, usize) {
+        self.core().tail.size()
+    }
+
+    /// The newest events that this node has applied, the newest first.
+    pub fn newest_events(&self, most: usize) -> Vec<Arc<Delivery>> {
+        self.core().tail.newest().take(most).cloned().collect()
     }
 
     /// The log's epoch.

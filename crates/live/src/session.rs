@@ -91,6 +91,7 @@ impl Session {
             first: Vec::new(),
             views: Vec::new(),
         };
+        tracing::debug!(target: CONNECTIONS, connection = session.name(), transport = session.transport.as_str(), "connected");
         if session.transport == Transport::Ws {
             let established = session.established();
             session.first.push(established);
@@ -98,7 +99,7 @@ impl Session {
         if let Some(since) = connect.since {
             // From here on an early return drops the session, which leaves the hub.
             Box::pin(session.rewind(since, connect.epoch)).await.map_err(|error| {
-                tracing::warn!(error = %error, "a cursor could not be placed");
+                tracing::warn!(target: CONNECTIONS, connection = format!("c-{key}"), error = %error, "a cursor could not be placed");
                 Refused { reason: CloseReason::InternalError, refusal: error.code().into(), retry_after_ms: Some(1_000) }
             })?;
         }
@@ -113,7 +114,7 @@ impl Session {
             role: role.as_deref(),
             cursor: self.cursor,
             epoch: self.node.epoch(),
-            connection: &format!("c-{}", self.key),
+            connection: &self.name(),
             heartbeat_ms: self.node.limits.heartbeat_ms,
             expires_at: instant::format(self.caller.expires_at_ms),
             timestamp: instant::format(self.node.now_ms()),
@@ -161,6 +162,11 @@ impl Session {
         self.cursor
     }
 
+    /// The connection's name, as the client is told it and logs spell it.
+    pub(crate) fn name(&self) -> String {
+        format!("c-{}", self.key)
+    }
+
     /// The log's epoch.
     pub fn epoch(&self) -> u64 {
         self.node.epoch()
@@ -205,7 +211,7 @@ impl Session {
             }
             // Boxed: an idle connection's task need not be as large as a read.
             if let Err(error) = Box::pin(self.read_store(out)).await {
-                tracing::warn!(error = %error, "history cannot be read; the session waits for the store");
+                tracing::warn!(target: CONNECTIONS, connection = self.name(), error = %error, "history cannot be read; the session waits for the store");
                 self.node.metrics.count(|metrics| &metrics.store_errors);
                 tokio::time::sleep(STORE_RETRY).await;
             }
@@ -334,6 +340,7 @@ impl Session {
 
     fn complete(&mut self, out: &mut Vec<Outgoing>) {
         let Some(replay) = self.replay.take() else { return };
+        self.node.metrics.replay_events.record(replay.count);
         if replay.announced {
             let frame =
                 ServerFrame::ReplayComplete { from: replay.from, to: self.cursor, count: replay.count, gap: replay.gap };
@@ -365,6 +372,8 @@ impl Session {
     }
 }
 
+/// The named logger of connections and what goes wrong on them, whatever their transport; docs/observability.md lists all names.
+pub(crate) const CONNECTIONS: &str = "campanile::ws";
 /// Events of a session's first page from the store; what it weighs decides on the next.
 const PAGE_EVENTS_FIRST: usize = 16;
 /// Wait before history is read again after the store failed.
@@ -379,6 +388,8 @@ impl Drop for Session {
             core.views.unsubscribe(view, key, self.key);
         }
         self.node.metrics.closed(self.transport);
+        let transport = self.transport.as_str();
+        tracing::debug!(target: CONNECTIONS, connection = self.name(), transport, cursor = self.cursor, "disconnected");
     }
 }
 

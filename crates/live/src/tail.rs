@@ -39,6 +39,16 @@ impl Tail {
         self.after = self.after.max(id);
     }
 
+    /// How many events are here, and their bytes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.events.len(), self.bytes)
+    }
+
+    /// The newest events, the newest first.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &Arc<Delivery>> {
+        self.events.iter().rev()
+    }
+
     /// The events after the cursor, in order, when all of them are still here.
     pub(crate) fn after(&self, cursor: EventId) -> Option<impl Iterator<Item = &Arc<Delivery>>> {
         if cursor < self.after {

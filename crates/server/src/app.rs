@@ -6,11 +6,13 @@ use crate::gate::{Gate, Rates};
 use crate::http::documents::Documents;
 use crate::identity::{Identity, TokenPort};
 use crate::maintenance;
+use crate::measures::Measures;
+use crate::telemetry::Telemetry;
 use anyhow::{Context, Result};
 use campanile_contract::{Registry, Site};
 use campanile_journal::SystemClock;
 use campanile_live::Node;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,9 +25,13 @@ pub struct App {
     pub(crate) identity: Arc<Identity>,
     pub(crate) origins: AllowedOrigins,
     pub(crate) gate: Gate,
+    pub(crate) measures: Measures,
+    pub(crate) telemetry: Telemetry,
     pub(crate) documents: Documents,
     pub(crate) config: Config,
     pub(crate) dev: bool,
+    /// The job queue's workers, once they were started.
+    workers: OnceLock<TaskTracker>,
 }
 
 impl App {
@@ -46,7 +52,9 @@ impl App {
             signed_in_per_hour: config.limits.rest_per_hour_signed_in,
         };
         let (gate, documents) = (Gate::new(rates), Documents::of(&site.registry, config.listen));
-        Ok(Arc::new(Self { site, node, identity, origins, gate, documents, config, dev }))
+        let (measures, telemetry) = (Measures::new(), Telemetry::start(&config.telemetry)?);
+        telemetry.follow(&site.journal);
+        Ok(Arc::new(Self { site, node, identity, origins, gate, measures, telemetry, documents, config, dev, workers: OnceLock::new() }))
     }
 
     /// Starts the workers of the job queue; they end with `stop`.
@@ -54,7 +62,13 @@ impl App {
     /// # Errors
     /// When a schedule cannot be read: a programmer's error.
     pub(crate) fn work(&self, stop: &CancellationToken) -> Result<TaskTracker> {
-        maintenance::start(&self.site, stop)
+        let workers = maintenance::start(&self.site, stop)?;
+        Ok(self.workers.get_or_init(|| workers).clone())
+    }
+
+    /// Whether this process carries out jobs: its worker and its scheduler are both there.
+    pub(crate) fn is_working(&self) -> bool {
+        self.workers.get().is_some_and(|workers| workers.len() >= 2)
     }
 
     /// How a WebSocket route refuses.

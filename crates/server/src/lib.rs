@@ -11,4 +11,6 @@ mod identity;
 mod listen;
 mod log;
 mod maintenance;
+mod measures;
 mod stall;
+mod telemetry;

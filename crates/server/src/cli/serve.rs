@@ -4,6 +4,7 @@ use super::Source;
 use crate::app::App;
 use crate::demo::{self, DevKeys};
 use crate::listen::Times;
+use crate::telemetry::reports;
 use crate::{http, listen, log};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -31,7 +32,9 @@ impl Serve {
     pub(super) async fn run(self) -> Result<()> {
         let mut config = self.source.read()?;
         config.listen = self.listen.unwrap_or(config.listen);
-        log::start(&config.log)?;
+        // Dropped at the end: what waits for the disk or for Sentry leaves then.
+        let reports = reports::start(&config.telemetry)?;
+        let _log = log::start(&config.log, self.dev, reports.is_some())?;
         if self.dev && !config.listen.ip().is_loopback() {
             bail!("--dev listens on a loopback address only, not on {}", config.listen);
         }
@@ -67,6 +70,9 @@ impl Serve {
         stop.cancel();
         served.await.context("the listener ended early")?;
         workers.wait().await;
+        let ending = app.clone();
+        // It blocks until the collector has answered.
+        let _ = tokio::task::spawn_blocking(move || ending.telemetry.shut_down()).await;
         tracing::info!("stopped");
         Ok(())
     }

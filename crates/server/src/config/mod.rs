@@ -5,12 +5,14 @@ mod event_type;
 mod limits;
 mod log;
 mod route;
+mod telemetry;
 
 pub use auth::{ApiKeyEntry, Auth, KeyEntry};
 pub use event_type::EventTypeEntry;
 pub use limits::Limits;
-pub use log::Log;
+pub use log::{Log, LogFormat, LogRotation};
 pub use route::{Reject, RouteEntry};
+pub use telemetry::Telemetry;
 
 use crate::auth::{AllowedOrigins, ApiKeys, SecretRule, Verifier};
 use anyhow::{Context, Result};
@@ -42,6 +44,8 @@ pub struct Config {
     pub limits: Limits,
     /// Logging.
     pub log: Log,
+    /// Traces and error reports.
+    pub telemetry: Telemetry,
 }
 
 impl Default for Config {
@@ -56,6 +60,7 @@ impl Default for Config {
             route: BTreeMap::new(),
             limits: Limits::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }
@@ -72,6 +77,7 @@ impl Config {
         for file in config.auth.key.iter_mut().flat_map(|key| key.pem_file.iter_mut().chain(key.jwk_file.iter_mut())) {
             *file = folder.join(&*file);
         }
+        config.log.file = config.log.file.map(|file| folder.join(file));
         Ok(config)
     }
 

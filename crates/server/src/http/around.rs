@@ -1,46 +1,80 @@
-//! Around every request: its id, who may read the answer from another origin, and a line in the log.
+//! Around every request: its id and span, who may read the answer from another origin, counters, and a line in the log.
 
 use crate::app::App;
 use crate::auth::Carried;
 use crate::http::Peer;
+use crate::http::problem::Problem;
 use crate::log::redacted;
-use axum::extract::{Request, State};
+use crate::measures::NO_ROUTE;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use campanile_wire::ErrorCode;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
+use tracing::{Instrument, field};
 
 /// What a page of an allowed origin may send along.
-const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id";
+const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id, traceparent";
 
 pub(crate) async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
     let request_id = format!("{:016x}", rand::random::<u64>());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    // Of the highest level: whatever is logged inside carries the id, however little is logged.
+    let span = tracing::error_span!("request", request_id, route, user = field::Empty);
+    let traced = app.telemetry.begin_request(request.method(), route, request.headers());
+    let context = traced.as_ref().and_then(|traced| traced.context());
+    let work = answer(&app, request, next, route, &request_id).instrument(span);
+    let response = match context {
+        Some(context) => campanile_journal::traced(context, work).await,
+        None => work.await,
+    };
+    if let Some(traced) = traced {
+        traced.end(response.status().as_u16(), &request_id);
+    }
+    response
+}
+
+async fn answer(app: &App, request: Request, next: Next, route: &str, request_id: &str) -> Response {
+    let started = Instant::now();
     let path = redacted(request.uri().path_and_query().map_or("/", |path| path.as_str()));
     let method = request.method().clone();
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let allowed = origin.filter(|_| origin_allowed(&app, request.headers()));
+    let allowed = origin.filter(|_| origin_allowed(app, request.headers()));
     let is_preflight = method == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match is_preflight && allowed.is_some() {
         true => preflight(),
-        false => next.run(request).await,
+        // A programmer's error in one request must not take the connection's other requests with it. The panic is logged where it began.
+        false => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => Problem::from(ErrorCode::InternalError).into_response(),
+        },
     };
+    let code = response.extensions().get::<ErrorCode>().copied();
     let headers = response.headers_mut();
     if let Some(origin) = allowed {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::VARY, HeaderValue::from_static("origin"));
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert("x-request-id", value);
     }
-    let (status, took_ms) = (response.status().as_u16(), started.elapsed().as_millis());
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    app.measures.answered(route, method.as_str(), status, took);
+    if let Some(code) = code {
+        app.measures.refused(code);
+    }
+    let (took_ms, code) = (took.as_millis(), code.map(ErrorCode::as_str));
     if status == 500 {
-        tracing::error!(request_id, %method, path, status, took_ms, ?peer, "request failed");
+        tracing::error!(%method, path, status, code, took_ms, ?peer, "request failed");
     } else {
-        tracing::debug!(request_id, %method, path, status, took_ms, ?peer, "request");
+        tracing::debug!(%method, path, status, code, took_ms, ?peer, "request");
     }
     response
 }

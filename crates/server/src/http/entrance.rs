@@ -2,9 +2,11 @@
 
 use crate::app::App;
 use crate::auth::Carriers;
+use crate::gate::TooMany;
 use crate::http::Peer;
 use crate::http::around::origin_allowed;
 use crate::http::problem::Problem;
+use crate::measures::RestCaller;
 use axum::extract::Query;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -91,7 +93,13 @@ pub(crate) async fn caller(app: &App, parts: &Parts, asked: &Asked) -> Result<Ca
         ticket: asked.get("ticket"),
         token: asked.get("token"),
     };
-    app.identity.caller(&carriers, &app.node).await
+    let found = app.identity.caller(&carriers, &app.node).await;
+    match &found {
+        Ok(Caller::Person(person)) => app.telemetry.note_person(&person.id),
+        Ok(Caller::Service(_)) => {}
+        Err(refusal) => app.measures.auth_refused(refusal.code),
+    }
+    found
 }
 
 /// The caller of a REST request, under the hourly limits; a request without a valid credential counts for its address.
@@ -102,14 +110,21 @@ pub(crate) async fn rest_caller(app: &App, parts: &Parts, asked: &Asked) -> Resu
                 Caller::Service(service) => app.identity.rate_of(&service.name),
                 Caller::Person(_) => None,
             };
-            app.gate.admit(&caller, rate).map_err(Problem::too_many)?;
+            let kind = if rate.is_some() { RestCaller::Service } else { RestCaller::Person };
+            app.gate.admit(&caller, rate).map_err(|too_many| refused(app, kind, too_many))?;
             Ok(caller)
         }
         Err(refusal) => {
-            app.gate.admit_anonymous(asked.address).map_err(Problem::too_many)?;
+            let admitted = app.gate.admit_anonymous(asked.address);
+            admitted.map_err(|too_many| refused(app, RestCaller::Anonymous, too_many))?;
             Err(refusal.into())
         }
     }
+}
+
+fn refused(app: &App, caller: RestCaller, too_many: TooMany) -> Problem {
+    app.measures.rest_refused(caller);
+    Problem::too_many(too_many)
 }
 
 /// The person who wants to read in real time. Services publish; they have no inbox.

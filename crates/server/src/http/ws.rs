@@ -27,7 +27,11 @@ pub(crate) async fn native(State(app): State<Arc<App>>, mut request: Request) ->
     let opening = match open(&app, &parts).await {
         Ok(opening) => opening,
         Err(refused) if app.reject("/ws") == Reject::Http => return Problem::of(refused).into_response(),
-        Err(Refused { reason, retry_after_ms, .. }) => Opening::refused(reason, retry_after_ms),
+        Err(Refused { reason, retry_after_ms, .. }) => {
+            app.node.metrics.ended(reason);
+            tracing::debug!(target: "campanile::ws", reason = reason.word(), "a connection was refused");
+            Opening::refused(reason, retry_after_ms)
+        }
     };
     // The request's buffers must not live as long as the connection.
     drop(parts);

@@ -1,21 +1,4 @@
-//! Structured logs on standard error: text for people, JSON lines for machines. Tokens never reach them.
-
-use crate::config::Log;
-use anyhow::{Context, Result};
-use std::io::IsTerminal;
-use tracing_subscriber::EnvFilter;
-
-/// Starts logging.
-pub(crate) fn start(log: &Log) -> Result<()> {
-    let filter = EnvFilter::try_new(&log.level).context("log.level")?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    // A second start in one process (tests) keeps the first.
-    let _ = if log.json { subscriber.json().try_init() } else { subscriber.try_init() };
-    Ok(())
-}
+//! What a log may show of a request's address.
 
 /// A request's path and query as logs may show them: the values of `token` and `ticket` are taken out, however they are spelled.
 pub(crate) fn redacted(path_and_query: &str) -> String {
