@@ -87,12 +87,7 @@ pub(crate) async fn flush_views(node: Arc<Node>) {
 }
 
 /// The tail at start, so that the reconnect storm after a restart does not touch the database.
-pub(crate) async fn warm_tail(
-    site: &Site,
-    after: EventId,
-    upto: EventId,
-    limits: &LiveLimits,
-) -> Result<Tail, JournalError> {
+pub(crate) async fn warm_tail(site: &Site, after: EventId, upto: EventId, limits: &LiveLimits) -> Result<Tail, JournalError> {
     let mut tail = Tail::new(after, limits.tail_events_max, limits.tail_bytes_max);
     let mut read = after;
     while read < upto {

@@ -54,7 +54,19 @@ impl App {
         let (gate, documents) = (Gate::new(rates), Documents::of(&site.registry, config.listen));
         let (measures, telemetry) = (Measures::new(), Telemetry::start(&config.telemetry)?);
         telemetry.follow(&site.journal);
-        Ok(Arc::new(Self { site, node, identity, origins, gate, measures, telemetry, documents, config, dev, workers: OnceLock::new() }))
+        Ok(Arc::new(Self {
+            site,
+            node,
+            identity,
+            origins,
+            gate,
+            measures,
+            telemetry,
+            documents,
+            config,
+            dev,
+            workers: OnceLock::new(),
+        }))
     }
 
     /// Starts the workers of the job queue; they end with `stop`.

@@ -35,8 +35,7 @@ pub struct JobsOfKind {
 }
 
 /// Done jobs are left out: a day of them lies in the store, and nobody waits for them.
-const COUNT_BY_KIND: &str =
-    "SELECT kind, state, COUNT(*) AS jobs FROM job WHERE state IN ('ready', 'running', 'dead') GROUP BY kind, state \
+const COUNT_BY_KIND: &str = "SELECT kind, state, COUNT(*) AS jobs FROM job WHERE state IN ('ready', 'running', 'dead') GROUP BY kind, state \
      ORDER BY kind, state";
 
 const LIST: &str = concat!("SELECT ", columns!(), " FROM job WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3");

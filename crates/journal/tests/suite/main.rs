@@ -22,4 +22,5 @@ mod server;
 mod start;
 mod tickets;
 mod trace;
+mod watching;
 mod weather;

@@ -20,6 +20,9 @@ use tracing::{Instrument, field};
 /// What a page of an allowed origin may send along.
 const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id, traceparent";
 
+/// Routes that are asked every few seconds by machines: a line for each would bury the others.
+const WATCHERS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/debug/data"];
+
 pub(crate) async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let request_id = format!("{:016x}", rand::random::<u64>());
     let matched = request.extensions().get::<MatchedPath>().cloned();
@@ -71,10 +74,13 @@ async fn answer(app: &App, request: Request, next: Next, route: &str, request_id
         app.measures.refused(code);
     }
     let (took_ms, code) = (took.as_millis(), code.map(ErrorCode::as_str));
+    let peer = peer.map(field::display);
     if status == 500 {
-        tracing::error!(%method, path, status, code, took_ms, ?peer, "request failed");
+        tracing::error!(%method, path, status, code, took_ms, peer, "request failed");
+    } else if WATCHERS.contains(&route) {
+        tracing::trace!(%method, path, status, code, took_ms, peer, "request");
     } else {
-        tracing::debug!(%method, path, status, code, took_ms, ?peer, "request");
+        tracing::debug!(%method, path, status, code, took_ms, peer, "request");
     }
     response
 }

@@ -15,8 +15,20 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Fields that hold nothing of a stranger's: our own words, codes and numbers.
-const HARMLESS: [&str; 12] =
-    ["request_id", "route", "code", "status", "method", "took_ms", "requests", "attempt", "job", "kind", "connection", "location"];
+const HARMLESS: [&str; 12] = [
+    "request_id",
+    "route",
+    "code",
+    "status",
+    "method",
+    "took_ms",
+    "requests",
+    "attempt",
+    "job",
+    "kind",
+    "connection",
+    "location",
+];
 /// Reports that wait to be sent; further ones are dropped.
 const REPORTS_WAITING_MAX: usize = 64;
 /// How long a stopping server waits for its last reports to leave.

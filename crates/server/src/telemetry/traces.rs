@@ -5,7 +5,8 @@ use axum::http::{HeaderMap, Method};
 use campanile_journal::{ApplyTrace, CommitTrace, TraceContext, Tracer};
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::{
-    Link, Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, TraceState, Tracer as _, TracerProvider,
+    Link, Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, TraceState, Tracer as _,
+    TracerProvider,
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
@@ -60,10 +61,8 @@ impl Traces {
     /// A request's span, child of the `traceparent` that came with it.
     pub(crate) fn begin_request(&self, method: &Method, route: &str, headers: &HeaderMap) -> RequestSpan {
         let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
-        let attributes = [
-            KeyValue::new("http.request.method", method.as_str().to_owned()),
-            KeyValue::new("http.route", route.to_owned()),
-        ];
+        let attributes =
+            [KeyValue::new("http.request.method", method.as_str().to_owned()), KeyValue::new("http.route", route.to_owned())];
         let span = SpanBuilder::from_name(format!("{method} {route}")).with_kind(SpanKind::Server).with_attributes(attributes);
         RequestSpan(self.tracer.build_with_context(span, &parent))
     }

@@ -17,7 +17,7 @@ struct School {
 impl School {
     async fn new(dev: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let secret = "auth.hs256_secret = \"a secret of the tests that is long enough\"";
+        let secret = "auth.hs256_secret = \"f6352147136060d27c642823384954b6a5e5b0e3964b8dffd8a9e38f0923256f\"";
         let config: Config =
             toml::from_str(&format!("store = \"sqlite://{}/school.db\"\n{secret}", folder.path().display())).unwrap();
         Self { app: App::start(config, dev).await.unwrap(), _folder: folder }
@@ -72,7 +72,8 @@ async fn the_page_runs_only_the_script_that_bears_its_nonce_and_loads_nothing() 
     assert!(policy.starts_with("default-src 'none';") && nonce.len() == 32);
     assert_eq!(page.matches("<script").count(), 1);
     assert_eq!(page.matches(&format!("nonce=\"{nonce}\"")).count(), 2, "one script, one style");
-    for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "src=", "https://", "onclick"] {
+    for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "src=", "https://", "onclick"]
+    {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
 }

@@ -25,14 +25,17 @@ type Counter = fn(&Metrics) -> &AtomicU64;
 /// Counters without labels.
 static COUNTERS: [(Family, Counter); 10] = [
     (Family::counter("campanile_connects_total", &[], "Connections asked for."), |metrics| &metrics.connects),
-    (Family::counter("campanile_connects_refused_total", &[], "Connections not admitted."), |metrics| &metrics.connects_refused),
+    (Family::counter("campanile_connects_refused_total", &[], "Connections not admitted."), |metrics| {
+        &metrics.connects_refused
+    }),
     (Family::counter("campanile_messages_received_total", &[], "Messages from clients."), |metrics| &metrics.messages_received),
     (Family::counter("campanile_events_applied_total", &[], "Events of the log that this node applied."), |metrics| {
         &metrics.events_applied
     }),
-    (Family::counter("campanile_fell_behind_total", &[], "Times a mailbox was full and its connection went to the log."), |metrics| {
-        &metrics.fell_behind
-    }),
+    (
+        Family::counter("campanile_fell_behind_total", &[], "Times a mailbox was full and its connection went to the log."),
+        |metrics| &metrics.fell_behind,
+    ),
     (Family::counter("campanile_replays_total", &[], "Replays begun."), |metrics| &metrics.replays),
     (Family::counter("campanile_gaps_total", &[], "Gaps told."), |metrics| &metrics.gaps),
     (Family::counter("campanile_pages_from_tail_total", &[], "Pages of history served from memory."), |metrics| {

@@ -10,7 +10,8 @@ static REQUESTS: Family = Family::histogram(
     &["route", "method", "status"],
     "From a request's head to its answer's head, by route template; a poll's wait is in it, a stream's life is not.",
 );
-static ERRORS: Family = Family::counter("campanile_http_errors_total", &["code"], "Requests answered with a problem, by error code.");
+static ERRORS: Family =
+    Family::counter("campanile_http_errors_total", &["code"], "Requests answered with a problem, by error code.");
 static AUTH: Family =
     Family::counter("campanile_auth_refusals_total", &["code"], "Requests and handshakes whose credential was refused.");
 static REST: Family =

@@ -5,8 +5,7 @@ use crate::app::App;
 use crate::measures::Glance;
 use std::sync::atomic::Ordering;
 
-static POSITION: Family =
-    Family::gauge("campanile_log_position", &[], "The id up to which this node has applied the log.");
+static POSITION: Family = Family::gauge("campanile_log_position", &[], "The id up to which this node has applied the log.");
 static HEAD: Family = Family::gauge("campanile_log_head", &[], "The newest id in the store, at most 5 s old.");
 static LAG_EVENTS: Family =
     Family::gauge("campanile_follower_lag_events", &[], "Events in the store that this node had not applied.");
@@ -25,7 +24,8 @@ static QUEUE_MAX: Family =
     Family::gauge("campanile_writer_queue_requests_max", &[], "Requests that may wait; one more is refused as server_busy.");
 static POOL: Family =
     Family::gauge("campanile_store_connections", &["pool", "state"], "Open connections to the store: in_use or idle.");
-static POOL_MAX: Family = Family::gauge("campanile_store_connections_max", &["pool"], "Connections to the store that may be open.");
+static POOL_MAX: Family =
+    Family::gauge("campanile_store_connections_max", &["pool"], "Connections to the store that may be open.");
 static JOBS: Family =
     Family::gauge("campanile_jobs", &["kind", "state"], "Jobs that are ready, running or dead in the store, at most 5 s old.");
 static OLDEST_JOB: Family =
@@ -37,8 +37,11 @@ static ATTEMPTS: Family = Family::counter(
 );
 static ATTEMPT: Family =
     Family::histogram("campanile_job_attempt_duration_seconds", &["kind"], "How long attempts at jobs took in this process.");
-static GLANCES_FAILED: Family =
-    Family::counter("campanile_store_glances_failed_total", &[], "Looks at the store for these metrics that it did not answer.");
+static GLANCES_FAILED: Family = Family::counter(
+    "campanile_store_glances_failed_total",
+    &[],
+    "Looks at the store for these metrics that it did not answer.",
+);
 
 pub(super) fn write(text: &mut Text, app: &App, glance: Option<&Glance>) {
     text.one(&POSITION, app.node.position());

@@ -21,7 +21,7 @@ impl School {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
-            "store = \"sqlite://{}/school.db\"\nauth.hs256_secret = \"a secret of the tests that is long enough\"\n\
+            "store = \"sqlite://{}/school.db\"\nauth.hs256_secret = \"f6352147136060d27c642823384954b6a5e5b0e3964b8dffd8a9e38f0923256f\"\n\
              [[api_key]]\nname = \"host\"\nkey = \"{KEY}\"\nscopes = [\"publish\", \"metrics\"]\n",
             folder.path().display()
         );
@@ -120,6 +120,34 @@ async fn a_refused_credential_and_a_request_over_its_limit_are_counted() {
     assert_eq!(samples["campanile_auth_refusals_total{code=\"invalid_token\"}"], 101.0);
     assert_eq!(samples["campanile_rest_limit_refusals_total{caller=\"anonymous\"}"], 1.0);
     assert_eq!(samples["campanile_http_errors_total{code=\"rate_limited\"}"], 1.0);
+}
+
+/// The names of metrics in a text.
+fn named(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|sign: char| !sign.is_ascii_lowercase() && sign != '_');
+    words.filter(|word| word.starts_with("campanile_") || word.starts_with("process_")).collect()
+}
+
+#[tokio::test]
+async fn dashboard_and_alerts_name_only_metrics_that_exist() {
+    let school = School::new().await;
+    let families = render(&school.app).await.families;
+    let is_known = |name: &&str| {
+        families.iter().any(|family| {
+            let rest = name.strip_prefix(family.name);
+            rest == Some("") || (family.kind == "histogram" && matches!(rest, Some("_bucket" | "_sum" | "_count")))
+        })
+    };
+    for text in
+        [include_str!("../../../../../deploy/grafana/campanile.json"), include_str!("../../../../../docs/observability.md")]
+    {
+        let names = named(text);
+        assert!(names.len() >= 10);
+        let unknown: Vec<_> = names.into_iter().filter(|name| !is_known(name)).collect();
+        // Targets of the log are no metrics.
+        let targets = ["campanile_live", "campanile_journal", "campanile_features", "campanile_contract"];
+        assert!(unknown.iter().all(|name| targets.contains(name)), "{unknown:?}");
+    }
 }
 
 /// `CAMPANILE_WRITE_DOCS=1` writes the page instead of comparing it.
