@@ -6,6 +6,7 @@ use crate::http::Peer;
 use crate::http::problem::Problem;
 use crate::log::redacted;
 use crate::measures::NO_ROUTE;
+use crate::telemetry::RequestSpan;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -30,7 +31,7 @@ pub(crate) async fn around(State(app): State<Arc<App>>, request: Request, next: 
     // Of the highest level: whatever is logged inside carries the id, however little is logged.
     let span = tracing::error_span!("request", request_id, route, user = field::Empty);
     let traced = app.telemetry.begin_request(request.method(), route, request.headers());
-    let context = traced.as_ref().and_then(|traced| traced.context());
+    let context = traced.as_ref().and_then(RequestSpan::context);
     let work = answer(&app, request, next, route, &request_id).instrument(span);
     let response = match context {
         Some(context) => campanile_journal::traced(context, work).await,
@@ -104,4 +105,41 @@ pub(crate) fn origin_allowed(app: &App, headers: &HeaderMap) -> bool {
 fn is_local(origin: &str) -> bool {
     let host = origin.strip_prefix("http://").map(|rest| rest.rsplit_once(':').map_or(rest, |(host, _)| host));
     origin == "null" || matches!(host, Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::around;
+    use crate::app::App;
+    use crate::config::Config;
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use std::sync::Arc;
+    use tower::ServiceExt;
+
+    async fn broken() -> &'static str {
+        panic!("the class list of Ada Lovelace is broken")
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_as_our_fault_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let config =
+            format!("store = \"sqlite://{}/school.db\"\nauth.hs256_secret = \"for development\"", folder.path().display());
+        let config: Config = toml::from_str(&config).unwrap();
+        let app = App::start(config, true).await.unwrap();
+        let layer = axum::middleware::from_fn_with_state(Arc::clone(&app), around);
+        let router = Router::new().route("/broken/{place}", get(broken)).layer(layer).with_state(());
+        let answer = router.oneshot(Request::get("/broken/7").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers()["x-request-id"].len()), (500, 16));
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&body);
+        assert!(text.contains("internal_error") && !text.contains("Ada"), "{text}");
+        assert_eq!(app.measures.errors(campanile_wire::ErrorCode::InternalError), 1);
+        let routes = app.measures.routes();
+        assert_eq!((routes[0].route.as_str(), routes[0].method, routes[0].class), ("/broken/{place}", "GET", "5xx"));
+    }
 }

@@ -10,7 +10,9 @@ use axum::http::{HeaderMap, Method};
 use campanile_journal::Journal;
 use campanile_wire::Id;
 use std::sync::Arc;
-use traces::{RequestSpan, Traces};
+use traces::Traces;
+
+pub(crate) use traces::RequestSpan;
 
 /// Bytes of a key that is worth being called one.
 const USER_KEY_BYTES_MIN: usize = 32;

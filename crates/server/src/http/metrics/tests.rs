@@ -88,13 +88,14 @@ async fn every_line_reads_strictly_and_requests_are_counted_by_template_and_code
     assert_eq!(school.ask("POST", "/api/events", body).await, 201);
     assert_eq!(school.ask("POST", "/api/events", "{").await, 400);
     assert_eq!(school.ask("GET", "/nobody/knows/\"this\"", "").await, 404);
-    assert_eq!(school.ask("GET", "/api/roster/courses", "").await, 403);
+    assert_eq!(school.ask("GET", "/api/roster/people/1/courses", "").await, 403);
     let samples = school.read().await;
     let count = |route, method, status| {
         samples[&format!(
             "campanile_http_request_duration_seconds_count{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}}"
         )]
     };
+    assert_eq!(count("/api/roster/people/{person_id}/courses", "GET", "4xx"), 1.0);
     assert_eq!((count("/api/events", "POST", "2xx"), count("/api/events", "POST", "4xx")), (1.0, 1.0));
     assert_eq!(count("none", "GET", "4xx"), 1.0);
     assert_eq!(samples["campanile_http_errors_total{code=\"malformed_json\"}"], 1.0);
@@ -111,7 +112,7 @@ async fn every_line_reads_strictly_and_requests_are_counted_by_template_and_code
 async fn a_refused_credential_and_a_request_over_its_limit_are_counted() {
     let school = School::new().await;
     for place in 0..=100 {
-        let request = Request::get("/api/roster/courses").header(header::AUTHORIZATION, "Bearer no.token.this");
+        let request = Request::get("/api/roster/people/1/courses").header(header::AUTHORIZATION, "Bearer no.token.this");
         let router = crate::http::router(Arc::clone(&school.app));
         let status = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status().as_u16();
         assert_eq!(status, if place < 100 { 401 } else { 429 });
