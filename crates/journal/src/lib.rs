@@ -3,6 +3,7 @@
 //! Invariant: what this crate acknowledged is committed and flushed. It is the only place that knows SQLite from PostgreSQL; both run
 //! the same SQL texts.
 
+mod backup;
 pub mod clock;
 mod db;
 mod error;
@@ -17,11 +18,13 @@ mod metrics;
 mod migrate;
 mod retention;
 mod store;
+mod sync;
 mod ticket;
 mod trace;
 mod tx;
 mod writer;
 
+pub use backup::{Backup, BackupProgress, OnProgress, RESTORE_IDS_SKIPPED, Restored, backup, restore};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use db::{Row, Value};
 pub use error::JournalError;
@@ -37,6 +40,7 @@ pub use membership::Membership;
 pub use metrics::{JobReading, JournalMetrics, PoolLoad, StoreLoad};
 pub use migrate::Migration;
 pub use retention::Retention;
+pub use sync::{SYNC_BATCH_ROWS_MAX, SYNC_KEPT_MS, SyncColumns, SyncMap, SyncPass, SyncRow, SyncSource, SyncSpec, SyncTurn};
 pub use trace::{ApplyTrace, CommitTrace, Committed, TraceContext, Tracer, traced};
 pub use tx::{Tx, Unit, UnitError};
 pub use writer::{Outcome, Placed};

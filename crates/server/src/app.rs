@@ -7,12 +7,14 @@ use crate::http::documents::Documents;
 use crate::identity::{Identity, TokenPort};
 use crate::maintenance;
 use crate::measures::Measures;
+use crate::sync::Processor;
 use crate::telemetry::Telemetry;
 use anyhow::{Context, Result};
 use campanile_contract::{Registry, Site};
 use campanile_journal::SystemClock;
 use campanile_live::Node;
 use std::sync::{Arc, OnceLock};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,9 +31,11 @@ pub struct App {
     pub(crate) telemetry: Telemetry,
     pub(crate) documents: Documents,
     pub(crate) config: Config,
+    /// Rows of other programs that become events.
+    pub sync: Processor,
     pub(crate) dev: bool,
-    /// The job queue's workers, once they were started.
-    workers: OnceLock<TaskTracker>,
+    /// The worker and the scheduler of the job queue, once they were started.
+    workers: OnceLock<[AbortHandle; 2]>,
 }
 
 impl App {
@@ -43,6 +47,7 @@ impl App {
         let rule = if dev { SecretRule::AnyForDev } else { SecretRule::Strong };
         let (verifier, api_keys, origins) = (config.verifier(rule)?, config.api_keys(rule)?, config.origins()?);
         let site = open_site(&config).await?;
+        let sync = Processor::new(&site, config.sync_sources()?)?;
         let sources = config.auth.sources.clone().unwrap_or_else(|| Source::ALL.to_vec());
         let identity = Arc::new(Identity { verifier, api_keys, sources, site: site.clone() });
         let port = Arc::new(TokenPort(Arc::clone(&identity)));
@@ -64,23 +69,26 @@ impl App {
             telemetry,
             documents,
             config,
+            sync,
             dev,
             workers: OnceLock::new(),
         }))
     }
 
-    /// Starts the workers of the job queue; they end with `stop`.
+    /// Starts the workers of the job queue and the processor of sync events; they end with `stop`.
     ///
     /// # Errors
     /// When a schedule cannot be read: a programmer's error.
     pub(crate) fn work(&self, stop: &CancellationToken) -> Result<TaskTracker> {
-        let workers = maintenance::start(&self.site, stop)?;
-        Ok(self.workers.get_or_init(|| workers).clone())
+        let (tasks, workers) = maintenance::start(&self.site, &self.sync, stop)?;
+        self.sync.start(&tasks, stop);
+        let _ = self.workers.set(workers);
+        Ok(tasks)
     }
 
-    /// Whether this process carries out jobs: its worker and its scheduler are both there.
+    /// Whether this process carries out jobs: its worker and its scheduler both run.
     pub(crate) fn is_working(&self) -> bool {
-        self.workers.get().is_some_and(|workers| workers.len() >= 2)
+        self.workers.get().is_some_and(|workers| workers.iter().all(|worker| !worker.is_finished()))
     }
 
     /// How a WebSocket route refuses.

@@ -13,4 +13,5 @@ mod log;
 mod maintenance;
 mod measures;
 mod stall;
+pub mod sync;
 mod telemetry;

@@ -103,7 +103,7 @@ struct Answer {
 impl Importer {
     async fn open(source: &Source) -> Result<Self> {
         let config = source.read()?;
-        let _log = crate::log::start(&config.log, false, false)?;
+        crate::log::start(&config.log)?;
         let site = open_site(&config).await?;
         let command = *site.registry.command("import_roster").map_err(anyhow::Error::from)?;
         Ok(Self { site, command, saved: 0, unchanged: 0, broken: 0 })

@@ -34,7 +34,7 @@ impl Serve {
         config.listen = self.listen.unwrap_or(config.listen);
         // Dropped at the end: what waits for the disk or for Sentry leaves then.
         let reports = reports::start(&config.telemetry)?;
-        let _log = log::start(&config.log, self.dev, reports.is_some())?;
+        let _log = log::start_server(&config.log, self.dev, reports.is_some())?;
         if self.dev && !config.listen.ip().is_loopback() {
             bail!("--dev listens on a loopback address only, not on {}", config.listen);
         }

@@ -13,7 +13,7 @@ pub(super) const COMPONENTS: [(&str, &[&str]); 9] = [
     ("jobs", &["campanile_journal::job"]),
     ("http", &["campanile::http", "campanile::listen"]),
     ("auth", &["campanile::auth", "campanile::identity"]),
-    ("sync", &["campanile::sync", "campanile_features::sync"]),
+    ("sync", &["campanile::sync"]),
     ("features", &["campanile_features", "campanile_contract"]),
     ("maintenance", &["campanile::maintenance"]),
 ];

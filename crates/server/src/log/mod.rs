@@ -37,8 +37,14 @@ static DEV: OnceLock<bool> = OnceLock::new();
 #[must_use]
 pub(crate) struct LogGuard(#[allow(dead_code, reason = "it works by being dropped")] Option<WorkerGuard>);
 
-/// Starts logging. `reports` says whether errors are also sent to Sentry.
-pub(crate) fn start(log: &Log, dev: bool, reports: bool) -> Result<LogGuard> {
+/// Starts logging for a command that ends by itself: on standard error alone, because the file is the server's.
+pub(crate) fn start(log: &Log) -> Result<()> {
+    let beside_the_server = Log { file: None, ..log.clone() };
+    start_server(&beside_the_server, false, false).map(|_| ())
+}
+
+/// Starts the server's logging. `reports` says whether errors are also sent to Sentry.
+pub(crate) fn start_server(log: &Log, dev: bool, reports: bool) -> Result<LogGuard> {
     let (filter, handle) = reload::Layer::new(levels::filter(log, dev)?);
     let format = log.format.unwrap_or(if dev { LogFormat::Pretty } else { LogFormat::Compact });
     let (file, guard) = match &log.file {

@@ -4,6 +4,7 @@ mod delivery;
 pub(crate) mod process;
 mod requests;
 mod store;
+mod sync;
 mod text;
 
 use crate::app::App;
@@ -30,6 +31,7 @@ async fn render(app: &App) -> Text {
     process::write(&mut text, app);
     delivery::write(&mut text, app);
     store::write(&mut text, app, glance.as_deref());
+    sync::write(&mut text, app);
     requests::write(&mut text, app);
     text
 }
