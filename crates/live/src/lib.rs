@@ -13,6 +13,7 @@ mod mailbox;
 mod members;
 mod metrics;
 mod node;
+mod outgoing;
 mod session;
 pub mod socket;
 mod tail;

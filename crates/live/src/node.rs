@@ -186,16 +186,6 @@ impl Node {
         }
     }
 
-    /// How many recent events this node holds in memory, and their bytes.
-    pub fn tail_size(&self) -> (usize, usize) {
-        self.core().tail.size()
-    }
-
-    /// The newest events that this node has applied, the newest first.
-    pub fn newest_events(&self, most: usize) -> Vec<Arc<Delivery>> {
-        self.core().tail.newest().take(most).cloned().collect()
-    }
-
     /// The log's epoch.
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Relaxed)

@@ -14,31 +14,7 @@ use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode, Event, Ev
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Something for the socket.
-pub enum Outgoing {
-    /// An event, to be written in the socket's own encoding.
-    Event(Arc<Delivery>),
-    /// Any other frame, as JSON.
-    Frame(String),
-    /// The end of the connection.
-    End(Ending),
-}
-
-/// How a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// The close code and its word.
-    pub reason: CloseReason,
-    /// When the client should come back.
-    pub retry_after_ms: Option<u64>,
-}
-
-impl Ending {
-    /// An ending without advice.
-    pub fn now(reason: CloseReason) -> Self {
-        Self { reason, retry_after_ms: None }
-    }
-}
+pub use crate::outgoing::{Ending, Outgoing};
 
 /// One connection's place in the log. Dropping it leaves the hub.
 pub struct Session {
