@@ -17,7 +17,7 @@ const READ_EVENTS_MAX: u64 = 1_000;
 
 /// Follows until the node stops.
 pub(crate) async fn follow(node: Arc<Node>, mut commits: Receiver<Arc<Committed>>) {
-    let mut poll = tokio::time::interval(Duration::from_millis(node.limits.log_poll_ms));
+    let mut poll = tokio::time::interval(Duration::from_millis(node.limits().log_poll_ms));
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let handed_over = tokio::select! {
@@ -70,7 +70,7 @@ async fn read_on(node: &Node) -> Result<(), JournalError> {
 pub(crate) async fn flush_views(node: Arc<Node>) {
     let kinds: BTreeMap<&'static str, &'static str> =
         node.site.registry.views().map(|view| (view.name, view.channel_kind)).collect();
-    let mut tick = tokio::time::interval(Duration::from_millis(node.limits.view_interval_ms));
+    let mut tick = tokio::time::interval(Duration::from_millis(node.limits().view_interval_ms));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {

@@ -1,9 +1,11 @@
-//! Around every request: its id and span, who may read the answer from another origin, counters, and a line in the log.
+//! Around every request: its id, its headers, who may read the answer from another origin, its counters, and a line in the log.
 
 use crate::app::App;
 use crate::auth::Carried;
+use crate::gate::Standing;
 use crate::http::Peer;
-use crate::http::problem::Problem;
+use crate::http::headers::{self, Cors};
+use crate::http::problem::{self, Problem};
 use crate::log::redacted;
 use crate::measures::NO_ROUTE;
 use crate::telemetry::RequestSpan;
@@ -14,25 +16,33 @@ use axum::response::{IntoResponse, Response};
 use campanile_wire::ErrorCode;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tracing::{Instrument, field};
 
-/// What a page of an allowed origin may send along.
-const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id, traceparent";
+/// What a request's handler found out for the answer's headers.
+#[derive(Clone, Default)]
+pub(crate) struct Told(Arc<OnceLock<Standing>>);
+
+impl Told {
+    /// Where the caller stands with its limit. The first word counts.
+    pub(crate) fn note(&self, standing: Standing) {
+        let _ = self.0.set(standing);
+    }
+}
 
 /// Routes that are asked every few seconds by machines: a line for each would bury the others.
 const WATCHERS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/debug/data"];
 
 pub(crate) async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let request_id = format!("{:016x}", rand::random::<u64>());
+    let request_id = headers::request_id(request.headers());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     // Of the highest level: whatever is logged inside carries the id, however little is logged.
     let span = tracing::error_span!("request", request_id, route, user = field::Empty);
     let traced = app.telemetry.begin_request(request.method(), route, request.headers());
     let context = traced.as_ref().and_then(RequestSpan::context);
-    let work = answer(&app, request, next, route, &request_id).instrument(span);
+    let work = tell(&app, request, next, route, &request_id).instrument(span);
     let response = match context {
         Some(context) => campanile_journal::traced(context, work).await,
         None => work.await,
@@ -43,63 +53,88 @@ pub(crate) async fn around(State(app): State<Arc<App>>, request: Request, next: 
     response
 }
 
-async fn answer(app: &App, request: Request, next: Next, route: &str, request_id: &str) -> Response {
+/// Answers, completes the answer's headers, counts it and logs it.
+async fn tell(app: &App, mut request: Request, next: Next, route: &str, request_id: &str) -> Response {
     let started = Instant::now();
     let path = redacted(request.uri().path_and_query().map_or("/", |path| path.as_str()));
     let method = request.method().clone();
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let allowed = origin.filter(|_| origin_allowed(app, request.headers()));
-    let is_preflight = method == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match is_preflight && allowed.is_some() {
-        true => preflight(),
-        // A programmer's error in one request must not take the connection's other requests with it. The panic is logged where it began.
-        false => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-            Ok(response) => response,
-            Err(_) => Problem::from(ErrorCode::InternalError).into_response(),
-        },
-    };
+    let peer = request.extensions().get::<Peer>().copied();
+    let told = Told::default();
+    request.extensions_mut().insert(told.clone());
+    let (cors, mut response) = answer(app, request, next).await;
     let code = response.extensions().get::<ErrorCode>().copied();
-    let headers = response.headers_mut();
-    if let Some(origin) = allowed {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::VARY, HeaderValue::from_static("origin"));
-    }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    problem::sign(&mut response, request_id);
+    finish(&mut response, cors, peer.is_some_and(|peer| peer.is_secure), told.0.get().copied());
     if let Ok(value) = HeaderValue::from_str(request_id) {
-        headers.insert("x-request-id", value);
+        response.headers_mut().insert(headers::X_REQUEST_ID, value);
     }
     let (status, took) = (response.status().as_u16(), started.elapsed());
     app.measures.answered(route, method.as_str(), status, took);
     if let Some(code) = code {
         app.measures.refused(code);
     }
+    let client = peer.map(|peer| field::display(peer.client));
     let (took_ms, code) = (took.as_millis(), code.map(ErrorCode::as_str));
-    let peer = peer.map(field::display);
     if status == 500 {
-        tracing::error!(%method, path, status, code, took_ms, peer, "request failed");
+        tracing::error!(%method, path, status, code, took_ms, client, "request failed");
     } else if WATCHERS.contains(&route) {
-        tracing::trace!(%method, path, status, code, took_ms, peer, "request");
+        tracing::trace!(%method, path, status, code, took_ms, client, "request");
     } else {
-        tracing::debug!(%method, path, status, code, took_ms, peer, "request");
+        tracing::debug!(%method, path, status, code, took_ms, client, "request");
     }
     response
 }
 
-fn preflight() -> Response {
-    let headers = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE")),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS)),
-        (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
-    ];
-    (StatusCode::NO_CONTENT, headers).into_response()
+async fn answer(app: &App, request: Request, next: Next) -> (Cors, Response) {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let is_preflight = request.method() == Method::OPTIONS
+        && origin.is_some()
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let is_open_page = is_own_page_in_the_open(app, &request);
+    let allowed = origin.filter(|_| origin_allowed(app, request.headers()) && !is_open_page);
+    let cors = Cors { origin: allowed, with_cookies: false };
+    let response = match (is_preflight, &cors.origin) {
+        _ if is_open_page => Problem::from(ErrorCode::OriginNotAllowed).into_response(),
+        (true, Some(_)) => cors.preflight(request.headers()),
+        (true, None) => Problem::from(ErrorCode::OriginNotAllowed).into_response(),
+        // A programmer's error in one request must not take the connection's others with it. The panic is logged where it began.
+        (false, _) => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => Problem::from(ErrorCode::InternalError).into_response(),
+        },
+    };
+    (cors, response)
+}
+
+fn finish(response: &mut Response, cors: Cors, is_secure: bool, standing: Option<Standing>) {
+    // After the upgrade nobody reads headers, and every connecting client would pay for them.
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return;
+    }
+    cors.mark(response.headers_mut());
+    headers::protect(response.headers_mut(), is_secure);
+    if let Some(standing) = standing {
+        headers::tell_standing(response.headers_mut(), standing);
+    }
 }
 
 /// Whether the request's Origin may speak to us. In `--dev` every loopback page may, and a file's (`null`).
 pub(crate) fn origin_allowed(app: &App, headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("unreadable"));
     let (origin, host) = (text(header::ORIGIN), text(header::HOST));
-    app.origins.allows(origin, host, Carried::Explicitly) || (app.dev && origin.is_some_and(is_local))
+    app.origins.load().allows(origin, host, Carried::Explicitly) || (app.dev && origin.is_some_and(is_local))
+}
+
+/// Whether a page that came over plain HTTP asks over TLS and counts as ours for its host alone: whoever is on the way can write it.
+fn is_own_page_in_the_open(app: &App, request: &Request) -> bool {
+    let is_secure = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_secure);
+    let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok()).filter(|_| is_secure);
+    let is_unlisted = |origin: &str| {
+        let is_open = origin.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+        let is_listed = app.origins.load().allows(Some(origin), None, Carried::Explicitly) || (app.dev && is_local(origin));
+        is_open && !is_listed
+    };
+    origin.is_some_and(is_unlisted) && origin_allowed(app, request.headers())
 }
 
 fn is_local(origin: &str) -> bool {

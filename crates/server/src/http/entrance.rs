@@ -2,9 +2,9 @@
 
 use crate::app::App;
 use crate::auth::Carriers;
-use crate::gate::TooMany;
+use crate::gate::{Standing, TooMany};
 use crate::http::Peer;
-use crate::http::around::origin_allowed;
+use crate::http::around::{Told, origin_allowed};
 use crate::http::problem::Problem;
 use crate::measures::RestCaller;
 use axum::extract::Query;
@@ -35,7 +35,7 @@ impl Asked {
         Ok(Self {
             query: query.0,
             last_event_id: text(&parts.headers, "last-event-id").map(str::to_owned),
-            address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip()),
+            address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.client),
         })
     }
 
@@ -112,20 +112,33 @@ pub(crate) async fn rest_caller(app: &App, parts: &Parts, asked: &Asked) -> Resu
                 Caller::Person(_) => None,
             };
             let kind = if rate.is_some() { RestCaller::Service } else { RestCaller::Person };
-            app.gate.admit(&caller, rate).map_err(|too_many| refused(app, kind, too_many))?;
+            let admitted = app.gate.admit(&caller, rate);
+            count(app, kind, &admitted);
+            judged(parts, admitted)?;
             Ok(caller)
         }
         Err(refusal) => {
             let admitted = app.gate.admit_anonymous(asked.address);
-            admitted.map_err(|too_many| refused(app, RestCaller::Anonymous, too_many))?;
+            count(app, RestCaller::Anonymous, &admitted);
+            judged(parts, admitted)?;
             Err(refusal.into())
         }
     }
 }
 
-fn refused(app: &App, caller: RestCaller, too_many: TooMany) -> Problem {
-    app.measures.rest_refused(caller);
-    Problem::too_many(too_many)
+fn count(app: &App, caller: RestCaller, admitted: &Result<Standing, TooMany>) {
+    if admitted.is_err() {
+        app.measures.rest_refused(caller);
+    }
+}
+
+/// Notes where the caller stands, so that the answer can tell, whatever it will be.
+pub(crate) fn judged(parts: &Parts, admitted: Result<Standing, TooMany>) -> Result<(), Problem> {
+    let standing = admitted.as_ref().map_or_else(|too_many| too_many.standing, |standing| *standing);
+    if let Some(told) = parts.extensions.get::<Told>() {
+        told.note(standing);
+    }
+    admitted.map(|_| ()).map_err(Problem::too_many)
 }
 
 /// The person who wants to read in real time. Services publish; they have no inbox.

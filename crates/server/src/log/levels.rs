@@ -21,10 +21,14 @@ pub(super) const COMPONENTS: [(&str, &[&str]); 9] = [
 /// The filter of a configuration. More exact targets win over less exact ones, whatever their order.
 pub(super) fn filter(log: &Log, dev: bool) -> Result<EnvFilter> {
     let mut directives = match &log.level {
-        Some(level) => vec![known(level).context("log.level")?.to_string()],
+        Some(level) => vec![level.clone()],
         None if dev => vec!["info".to_owned(), "campanile=debug".to_owned()],
         None => vec!["info".to_owned()],
     };
+    // A bare word that is no level would be taken for a target, and everything of it logged.
+    for bare in log.level.iter().flat_map(|level| level.split(',')).filter(|part| !part.contains(['=', '['])) {
+        known(bare.trim()).context("log.level")?;
+    }
     for (component, level) in &log.levels {
         let level = known(level).with_context(|| format!("log.levels.{component}"))?;
         let Some((_, targets)) = COMPONENTS.iter().find(|(name, _)| name == component) else {
@@ -33,7 +37,7 @@ pub(super) fn filter(log: &Log, dev: bool) -> Result<EnvFilter> {
         };
         directives.extend(targets.iter().map(|target| format!("{target}={level}")));
     }
-    EnvFilter::try_new(directives.join(",")).context("log.levels")
+    EnvFilter::try_new(directives.join(",")).context("log.level")
 }
 
 fn known(level: &str) -> Result<LevelFilter> {
@@ -66,7 +70,9 @@ mod tests {
         assert_eq!(directives(given, false).unwrap(), ["campanile::ws=debug", "campanile_journal::job=off", "warn"]);
         let unknown = directives("[levels]\nwebsocket = \"debug\"", false).unwrap_err();
         assert!(unknown.contains("knows no websocket, but ws, live"), "{unknown}");
-        let wrong = directives("level = \"loud\"", false).unwrap_err();
-        assert!(wrong.contains("log.level") && wrong.contains("\"loud\" is none of off"), "{wrong}");
+        let wrong = directives("[levels]\nws = \"loud\"", false).unwrap_err();
+        assert!(wrong.contains("log.levels.ws") && wrong.contains("\"loud\" is none of off"), "{wrong}");
+        assert!(directives("level = \"loud=very\"", false).unwrap_err().contains("log.level"));
+        assert!(directives("level = \"loud\"", false).unwrap_err().contains("is none of off"));
     }
 }

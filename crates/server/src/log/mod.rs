@@ -70,11 +70,18 @@ pub(crate) fn start_server(log: &Log, dev: bool, reports: bool) -> Result<LogGua
     Ok(LogGuard(guard))
 }
 
+/// Whether the levels can be read.
+///
+/// # Errors
+/// When they cannot.
+pub(crate) fn check(log: &Log) -> Result<()> {
+    levels::filter(log, false).map(drop)
+}
+
 /// Changes how much is logged while the server runs. Format and file stay as they were at the start.
 ///
 /// # Errors
 /// When a level or a component is unknown; then nothing changes.
-#[allow(dead_code, reason = "for whoever reads the configuration again")]
 pub(crate) fn set_levels(log: &Log) -> Result<()> {
     let filter = levels::filter(log, DEV.get().copied().unwrap_or(false))?;
     match LEVELS.get() {

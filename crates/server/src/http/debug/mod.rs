@@ -129,7 +129,8 @@ async fn token(State(app): State<Arc<App>>, request: Request) -> Result<Response
         serde_json::from_slice(&bytes).map_err(|error| Refusal::new(ErrorCode::InvalidData, error.to_string()))?;
     let no_secret =
         || Refusal::new(ErrorCode::NotFound, "this server was started with keys of its own; bring a token of theirs");
-    let secret = app.config.auth.hs256_secret.as_deref().ok_or_else(no_secret)?;
+    let config = app.config();
+    let secret = config.auth.hs256_secret.as_deref().ok_or_else(no_secret)?;
     let token = demo::token(secret, wanted.user).map_err(|_| Refusal::from(ErrorCode::InternalError))?;
     Ok(json_text(StatusCode::OK, json!({ "token": token }).to_string()))
 }
