@@ -119,17 +119,24 @@ pub struct ChannelKind {
     pub history: History,
     /// Roles whose members are due what every channel of this kind gets, as training staff every cadet's grades.
     pub overseers: &'static [&'static str],
+    /// The name under which the channel's id stands at the top level of a block on `/api/events`, as `cadet_id` in seed C.
+    pub id_name: Option<&'static str>,
 }
 
 impl ChannelKind {
     /// A kind whose channels are due to their members alone.
     pub const fn new(name: &'static str, history: History) -> Self {
-        Self { name, history, overseers: &[] }
+        Self { name, history, overseers: &[], id_name: None }
     }
 
     /// The same, due to the members of these roles too.
     pub const fn overseen_by(self, roles: &'static [&'static str]) -> Self {
         Self { overseers: roles, ..self }
+    }
+
+    /// The same, with its id at the top level of event stream blocks.
+    pub const fn named(self, id_name: &'static str) -> Self {
+        Self { id_name: Some(id_name), ..self }
     }
 }
 

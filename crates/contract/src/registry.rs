@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const OWN_KINDS: &[ChannelKind] = &[
     ChannelKind::new("user", History::All),
     ChannelKind::new("role", History::SinceGrant),
-    ChannelKind::new("cadet", History::All).overseen_by(&["admin", "training_staff"]),
+    ChannelKind::new("cadet", History::All).overseen_by(&["admin", "training_staff"]).named("cadet_id"),
 ];
 
 /// Everything that is declared, by name.
@@ -113,6 +113,11 @@ impl Registry {
     /// The roles whose members are due what every channel of this kind gets.
     pub fn overseers(&self, channel_kind: &str) -> &'static [&'static str] {
         self.channel_kinds.get(channel_kind).map_or(&[], |kind| kind.overseers)
+    }
+
+    /// The name under which a channel's id stands at the top level of event stream blocks, if it does.
+    pub fn id_name(&self, channel_kind: &str) -> Option<&'static str> {
+        self.channel_kinds.get(channel_kind).and_then(|kind| kind.id_name)
     }
 
     /// The kinds of channel that some role oversees.

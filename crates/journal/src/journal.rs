@@ -249,13 +249,14 @@ impl Journal {
     pub async fn read_channels(
         &self,
         channels: &[Channel],
+        kinds: &[&str],
         after: EventId,
         upto: EventId,
         limit: u64,
     ) -> Result<(Vec<Event>, Vec<(String, EventId)>), JournalError> {
         self.in_snapshot(async |Reader(conn)| {
-            let events = log::read_channels(conn, channels, after, upto, limit).await?;
-            Ok((events, log::pruned_through(conn, channels, after).await?))
+            let events = log::read_channels(conn, channels, kinds, after, upto, limit).await?;
+            Ok((events, log::pruned_through(conn, channels, kinds, after).await?))
         })
         .await
     }

@@ -117,15 +117,16 @@ pub(crate) async fn read(conn: &mut Conn, after: EventId, upto: EventId, limit: 
     rows.iter().map(event_of).collect()
 }
 
-/// As [`read`], only events of these channels. Very many channels read everything and sift.
+/// As [`read`], only events of these channels. Very many channels, or whole kinds of them, read everything; the caller sifts.
 pub(crate) async fn read_channels(
     conn: &mut Conn,
     channels: &[Channel],
+    kinds: &[&str],
     after: EventId,
     upto: EventId,
     limit: u64,
 ) -> Result<Vec<Event>, JournalError> {
-    let Some(size) = list_size(channels.len()) else {
+    let Some(size) = list_size(channels.len()).filter(|_| kinds.is_empty()) else {
         return read(conn, after, upto, limit).await;
     };
     let Some(first) = channels.first() else { return Ok(Vec::new()) };
@@ -141,10 +142,11 @@ pub(crate) async fn read_channels(
     rows.iter().map(event_of).collect()
 }
 
-/// Which of these channels have been pruned beyond `after`, and how far.
+/// Which of these channels, and of the channels of these kinds, have been pruned beyond `after`, and how far.
 pub(crate) async fn pruned_through(
     conn: &mut Conn,
     channels: &[Channel],
+    kinds: &[&str],
     after: EventId,
 ) -> Result<Vec<(String, EventId)>, JournalError> {
     let mut pruned = Vec::new();
@@ -156,6 +158,12 @@ pub(crate) async fn pruned_through(
         let list = in_list(2, size);
         let sql = format!("SELECT channel, pruned_through FROM channel_head WHERE pruned_through > $1 AND channel IN ({list})");
         for row in conn.fetch(AssertSqlSafe(sql).into_sql_str(), &values).await? {
+            pruned.push((row.text("channel")?, row.count("pruned_through")?));
+        }
+    }
+    for kind in kinds {
+        let sql = "SELECT channel, pruned_through FROM channel_head WHERE pruned_through > $1 AND channel LIKE $2";
+        for row in conn.fetch(SqlStr::from_static(sql), &[after.into(), format!("{kind}:%").into()]).await? {
             pruned.push((row.text("channel")?, row.count("pruned_through")?));
         }
     }

@@ -2,21 +2,26 @@
 
 use crate::socket::ws::frame;
 use bytes::{BufMut, Bytes, BytesMut};
-use campanile_wire::{Event, frame::event_json};
+use campanile_contract::Registry;
+use campanile_wire::Event;
+use campanile_wire::frame::{event_json, event_json_with_id};
 use std::sync::OnceLock;
 
 /// A committed event and its encodings, each made when first asked for.
 pub struct Delivery {
     /// The event.
     pub event: Event,
+    /// The name under which the event stream shows the channel's id.
+    id_name: Option<&'static str>,
     json: OnceLock<Bytes>,
     ws: OnceLock<Bytes>,
     sse: OnceLock<Bytes>,
 }
 
 impl Delivery {
-    pub(crate) fn new(event: Event) -> Self {
-        Self { event, json: OnceLock::new(), ws: OnceLock::new(), sse: OnceLock::new() }
+    pub(crate) fn new(event: Event, registry: &Registry) -> Self {
+        let id_name = registry.id_name(event.channel.kind());
+        Self { event, id_name, json: OnceLock::new(), ws: OnceLock::new(), sse: OnceLock::new() }
     }
 
     /// The native JSON.
@@ -32,7 +37,10 @@ impl Delivery {
     /// A whole SSE block. Data is one line: publishing turned line ends into spaces, and JSON escapes them inside texts.
     pub(crate) fn sse(&self) -> &Bytes {
         self.sse.get_or_init(|| {
-            let json = event_json(&self.event);
+            let json = match self.id_name {
+                Some(name) => event_json_with_id(&self.event, name),
+                None => event_json(&self.event),
+            };
             let mut block = BytesMut::with_capacity(json.len() + 40);
             block.put_slice(format!("id: {}\ndata: ", self.event.id).as_bytes());
             block.put_slice(json.as_bytes());

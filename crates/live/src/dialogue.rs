@@ -112,11 +112,11 @@ impl Dialogue {
             }
         }
         for channel in &selection.channels {
-            core.hub.select(session.key, channel, reads);
+            core.hub.select(session.key, channel, reads, &core.members);
         }
         let channels = &selection.channels;
         let frame = if reads { ServerFrame::Subscribed { channels } } else { ServerFrame::Unsubscribed { channels } };
-        session.mailbox.push_answer(frame.to_json(), &session.node.limits);
+        session.mailbox.push_answer(session.encode(&frame), &session.node.limits);
         Ok(())
     }
 
@@ -203,7 +203,7 @@ impl Dialogue {
     }
 
     fn say(&self, frame: &ServerFrame<'_>) {
-        self.session.mailbox.push_answer(frame.to_json(), &self.session.node.limits);
+        self.session.mailbox.push_answer(self.session.encode(frame), &self.session.node.limits);
     }
 
     fn error(&self, refusal: &Refusal) {

@@ -4,7 +4,8 @@ use crate::delivery::Delivery;
 use crate::limits::LiveLimits;
 use crate::node::Node;
 use crate::tail::Tail;
-use campanile_journal::{Journal, JournalError};
+use campanile_contract::Site;
+use campanile_journal::JournalError;
 use campanile_wire::{Event, EventId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,7 +88,7 @@ pub(crate) async fn flush_views(node: Arc<Node>) {
 
 /// The tail at start, so that the reconnect storm after a restart does not touch the database.
 pub(crate) async fn warm_tail(
-    journal: &Journal,
+    site: &Site,
     after: EventId,
     upto: EventId,
     limits: &LiveLimits,
@@ -95,15 +96,15 @@ pub(crate) async fn warm_tail(
     let mut tail = Tail::new(after, limits.tail_events_max, limits.tail_bytes_max);
     let mut read = after;
     while read < upto {
-        let page = journal.read(read, upto, READ_EVENTS_MAX).await?;
+        let page = site.journal.read(read, upto, READ_EVENTS_MAX).await?;
         let Some(last) = page.last() else { break };
         read = last.id;
         for event in page {
-            tail.push(Arc::new(Delivery::new(event)));
+            tail.push(Arc::new(Delivery::new(event, &site.registry)));
         }
     }
     // Asked after reading: a cursor below it must go to the store, which tells the gap that pruning left. What was pruned beyond
     // `upto` meanwhile is a hole that the follower will meet.
-    tail.forget_through(journal.pruned_through_max().await?.min(upto));
+    tail.forget_through(site.journal.pruned_through_max().await?.min(upto));
     Ok(tail)
 }

@@ -4,7 +4,8 @@ use crate::delivery::Delivery;
 use crate::limits::LiveLimits;
 use crate::mailbox::Mailbox;
 use crate::members::{Change, Members};
-use campanile_wire::{Channel, EventId};
+use crate::session::Ending;
+use campanile_wire::{Channel, CloseReason, EventId};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(crate) type SessionKey = u64;
 pub(crate) struct Hub {
     sessions: HashMap<SessionKey, Entry>,
     channels: HashMap<Channel, HashMap<SessionKey, Arc<Mailbox>>>,
+    /// Sessions to which every channel of a kind is due, by a role.
+    overseers: HashMap<&'static str, HashMap<SessionKey, Arc<Mailbox>>>,
     people: HashMap<String, Vec<SessionKey>>,
     addresses: HashMap<IpAddr, usize>,
     next: SessionKey,
@@ -59,7 +62,20 @@ impl Hub {
             self.channels.entry(channel).or_default().insert(key, Arc::clone(&entry.mailbox));
         }
         self.sessions.insert(key, entry);
+        self.place_overseer(key, members);
         key
+    }
+
+    /// Notes which kinds of channel are due to the session as a whole.
+    fn place_overseer(&mut self, key: SessionKey, members: &Members) {
+        let Some(entry) = self.sessions.get(&key) else { return };
+        for (kind, roles) in members.overseen() {
+            if members.oversees(&entry.person, kind) || roles.iter().any(|role| entry.own.contains(role)) {
+                self.overseers.entry(kind).or_default().insert(key, Arc::clone(&entry.mailbox));
+            } else if let Some(sessions) = self.overseers.get_mut(kind) {
+                sessions.remove(&key);
+            }
+        }
     }
 
     pub(crate) fn remove(&mut self, key: SessionKey, members: &Members) {
@@ -67,6 +83,7 @@ impl Hub {
         for channel in Self::readable(&entry, members) {
             self.drop_from(&channel, key);
         }
+        self.overseers.values_mut().for_each(|sessions| drop(sessions.remove(&key)));
         if let Some(keys) = self.people.get_mut(&entry.person) {
             keys.retain(|known| *known != key);
             if keys.is_empty() {
@@ -112,6 +129,10 @@ impl Hub {
                 }
                 Change::Revoked(channel) if !entry.own.contains(channel) => self.drop_from(channel, key),
                 Change::Revoked(_) => {}
+                Change::Suspended => entry.mailbox.cut(Ending::now(CloseReason::NotApproved)),
+            }
+            if matches!(change, Change::Granted(channel) | Change::Revoked(channel) if channel.kind() == "role") {
+                self.place_overseer(key, members);
             }
         }
     }
@@ -139,27 +160,37 @@ impl Hub {
         for channel in after {
             self.channels.entry(channel).or_default().insert(key, Arc::clone(&mailbox));
         }
+        self.place_overseer(key, members);
     }
 
     /// Hands an event to every session that reads its channel; answers how many there were.
     pub(crate) fn dispatch(&self, delivery: &Arc<Delivery>, limits: &LiveLimits) -> usize {
-        let Some(sessions) = self.channels.get(&delivery.event.channel) else { return 0 };
-        for mailbox in sessions.values() {
+        let mut readers = 0;
+        for (_, mailbox) in self.readers_of(&delivery.event.channel) {
             mailbox.push_event(delivery, limits);
+            readers += 1;
         }
-        sessions.len()
+        readers
+    }
+
+    /// Every session that reads a channel, each once.
+    fn readers_of(&self, channel: &Channel) -> impl Iterator<Item = (SessionKey, &Arc<Mailbox>)> {
+        let direct = self.channels.get(channel);
+        let chose = |key: &SessionKey| self.sessions.get(key).is_some_and(|entry| entry.selection.reads(channel));
+        let is_direct = move |key: &SessionKey| direct.is_some_and(|sessions| sessions.contains_key(key));
+        let overseers = self.overseers.get(channel.kind()).into_iter().flatten();
+        let overseers = overseers.filter(move |(key, _)| !is_direct(key) && chose(key));
+        direct.into_iter().flatten().chain(overseers).map(|(key, mailbox)| (*key, mailbox))
     }
 
     /// The mailboxes that read a channel, except the sender's.
     pub(crate) fn readers(&self, channel: &Channel, except: SessionKey) -> Vec<Arc<Mailbox>> {
-        let Some(sessions) = self.channels.get(channel) else { return Vec::new() };
-        sessions.iter().filter(|(key, _)| **key != except).map(|(_, mailbox)| Arc::clone(mailbox)).collect()
+        self.readers_of(channel).filter(|(key, _)| *key != except).map(|(_, mailbox)| Arc::clone(mailbox)).collect()
     }
 
     /// Whether event `id` of `channel` is due to the session now.
     pub(crate) fn due(&self, key: SessionKey, members: &Members, channel: &Channel, id: EventId) -> bool {
-        let Some(entry) = self.sessions.get(&key) else { return false };
-        entry.selection.reads(channel) && (entry.own.contains(channel) || members.due(&entry.person, channel, id))
+        self.may_miss(key, members, channel, id.saturating_sub(1), id)
     }
 
     /// Whether something that was due to the session may have been pruned between `after` and `through` in the channel.
@@ -172,14 +203,24 @@ impl Hub {
         through: EventId,
     ) -> bool {
         let Some(entry) = self.sessions.get(&key) else { return false };
+        let by_credential = || self.is_by_credential(key, entry, channel);
         entry.selection.reads(channel)
-            && (entry.own.contains(channel) || members.any_due(&entry.person, channel, after, through))
+            && (members.any_due(&entry.person, channel, after, through)
+                || (by_credential() && members.any_due_by_credential(&entry.person, channel, after, through)))
+    }
+
+    /// Whether the credential itself gives the channel: by its own, or by a role that oversees the channel's kind.
+    fn is_by_credential(&self, key: SessionKey, entry: &Entry, channel: &Channel) -> bool {
+        // Of an overseer by the roster's role the roster's word stands: it has none but its own channels by the credential.
+        let oversees = || self.overseers.get(channel.kind()).is_some_and(|sessions| sessions.contains_key(&key));
+        entry.own.contains(channel) || (entry.own.iter().any(|own| own.kind() == "role") && oversees())
     }
 
     /// Whether the session may see the channel at all.
     pub(crate) fn may_see(&self, key: SessionKey, members: &Members, channel: &Channel) -> bool {
         let Some(entry) = self.sessions.get(&key) else { return false };
-        entry.own.contains(channel) || members.is_member(&entry.person, channel)
+        let by_credential = self.is_by_credential(key, entry, channel) && !members.is_suspended(&entry.person);
+        by_credential || members.may_see(&entry.person, channel)
     }
 
     /// Everything that the session reads.
@@ -187,16 +228,24 @@ impl Hub {
         self.sessions.get(&key).map(|entry| Self::readable(entry, members)).unwrap_or_default()
     }
 
+    /// The kinds of channel that are due to the session as a whole.
+    pub(crate) fn kinds_of(&self, key: SessionKey) -> Vec<&'static str> {
+        self.overseers.iter().filter(|(_, sessions)| sessions.contains_key(&key)).map(|(kind, _)| *kind).collect()
+    }
+
     /// Changes what the session reads of what it may.
-    pub(crate) fn select(&mut self, key: SessionKey, channel: &Channel, reads: bool) {
+    pub(crate) fn select(&mut self, key: SessionKey, channel: &Channel, reads: bool, members: &Members) {
         let Some(entry) = self.sessions.get_mut(&key) else { return };
         if reads {
             entry.selection.muted.remove(channel);
             if let Some(only) = &mut entry.selection.only {
                 only.insert(channel.clone());
             }
-            let mailbox = Arc::clone(&entry.mailbox);
-            self.channels.entry(channel.clone()).or_default().insert(key, mailbox);
+            // An overseer gets it with the rest of its kind.
+            if Self::readable(entry, members).contains(channel) {
+                let mailbox = Arc::clone(&entry.mailbox);
+                self.channels.entry(channel.clone()).or_default().insert(key, mailbox);
+            }
         } else {
             entry.selection.muted.insert(channel.clone());
             self.drop_from(channel, key);
@@ -219,7 +268,7 @@ impl Hub {
 
     #[cfg(test)]
     pub(crate) fn is_empty_everywhere(&self) -> bool {
-        self.sessions.is_empty() && self.channels.is_empty() && self.people.is_empty() && self.addresses.is_empty()
+        self.overseers.values().all(HashMap::is_empty) && self.sessions.is_empty() && self.channels.is_empty() && self.people.is_empty() && self.addresses.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -35,6 +35,8 @@ pub(crate) struct Inside {
     /// The newest picture by view and key.
     pub(crate) views: BTreeMap<(String, String), Arc<str>>,
     pub(crate) ending: Option<Ending>,
+    /// Nothing more may be given to this connection.
+    cut: bool,
 }
 
 impl Mailbox {
@@ -48,7 +50,7 @@ impl Mailbox {
 
     pub(crate) fn push_event(&self, delivery: &Arc<Delivery>, limits: &LiveLimits) {
         let mut inside = self.lock();
-        if inside.behind {
+        if inside.behind || inside.cut {
             return;
         }
         inside.event_bytes += delivery.event.bytes();
@@ -72,6 +74,9 @@ impl Mailbox {
 
     pub(crate) fn push_signal(&self, expires_at_ms: i64, json: Bytes, limits: &LiveLimits) {
         let mut inside = self.lock();
+        if inside.cut {
+            return;
+        }
         inside.signal_bytes += json.len();
         inside.signals.push_back((expires_at_ms, json));
         while inside.signals.len() > limits.mailbox_signals_max || inside.signal_bytes > limits.mailbox_signal_bytes_max {
@@ -106,6 +111,15 @@ impl Mailbox {
     /// The first ending stands.
     pub(crate) fn end(&self, ending: Ending) {
         self.lock().ending.get_or_insert(ending);
+        self.wake.notify_one();
+    }
+
+    /// Ends the connection, and gives it nothing that comes from now on.
+    pub(crate) fn cut(&self, ending: Ending) {
+        let mut inside = self.lock();
+        inside.cut = true;
+        inside.ending.get_or_insert(ending);
+        drop(inside);
         self.wake.notify_one();
     }
 

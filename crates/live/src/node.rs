@@ -14,7 +14,7 @@ use crate::views::Views;
 use campanile_contract::{Authenticate, Site};
 use campanile_journal::{JournalError, Outcome};
 use campanile_wire::caller::PersonCaller;
-use campanile_wire::{Channel, CloseReason, Cursor, ErrorCode, Event, EventId, Refusal};
+use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode, Event, EventId, Refusal};
 use rand::Rng;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -71,6 +71,8 @@ pub struct Connect {
     pub address: IpAddr,
     /// How it reads.
     pub transport: Transport,
+    /// How it is spoken to on a WebSocket.
+    pub dialect: Dialect,
 }
 
 /// Why a connection is not admitted.
@@ -106,7 +108,7 @@ impl Node {
         let core = Core {
             members: Members::new(Arc::clone(&site.registry), snapshot.memberships),
             hub: Hub::default(),
-            tail: follow::warm_tail(&site.journal, after, head.id, &limits).await?,
+            tail: follow::warm_tail(&site, after, head.id, &limits).await?,
             views: Views::new(states),
             position: head.id,
         };
@@ -148,7 +150,7 @@ impl Node {
             core.hub.follow(&person, &change, &core.members);
         }
         core.views.apply(&event);
-        let delivery = Arc::new(Delivery::new(event));
+        let delivery = Arc::new(Delivery::new(event, &self.site.registry));
         core.hub.dispatch(&delivery, &self.limits);
         core.position = delivery.event.id;
         self.metrics.position.store(core.position, Ordering::Relaxed);
@@ -210,6 +212,11 @@ impl Node {
         roles.iter().find(|channel| channel.kind() == "role").map(|channel| channel.id().to_owned())
     }
 
+    /// Whether the person is not approved, or not any more.
+    pub fn is_suspended(&self, person: &str) -> bool {
+        self.core().members.is_suspended(person)
+    }
+
     /// Admits a connection, or says when to come back. The session is registered before its history is read.
     ///
     /// # Errors
@@ -251,6 +258,9 @@ impl Node {
         if self.draining.load(Ordering::Relaxed) {
             return Err(self.come_back(CloseReason::ServerDraining, ErrorCode::ServerDraining, 0));
         }
+        if core.members.is_suspended(connect.caller.id.as_str()) {
+            return Err(Refused::of(CloseReason::NotApproved, ErrorCode::NotApproved));
+        }
         self.make_room(&core.hub, connect)?;
         let person = connect.caller.id.as_str().to_owned();
         let own = self.own_channels(&core.members, &connect.caller);
@@ -263,15 +273,13 @@ impl Node {
             own,
             selection: Selection { only, ..Selection::default() },
         };
-        if let Some(only) = &entry.selection.only {
-            let may = |channel: &Channel| entry.own.contains(channel) || core.members.is_member(&entry.person, channel);
-            if !only.iter().all(may) {
-                return Err(Refused::of(CloseReason::Forbidden, ErrorCode::Forbidden));
-            }
-        }
-        let mailbox = Arc::clone(&entry.mailbox);
+        let (mailbox, wished) = (Arc::clone(&entry.mailbox), entry.selection.only.clone().unwrap_or_default());
         let core = &mut *core;
         let key = core.hub.add(entry, &core.members);
+        if !wished.iter().all(|channel| core.hub.may_see(key, &core.members, channel)) {
+            core.hub.remove(key, &core.members);
+            return Err(Refused::of(CloseReason::Forbidden, ErrorCode::Forbidden));
+        }
         Ok((key, mailbox, core.position))
     }
 

@@ -10,7 +10,7 @@ use crate::node::{Connect, Node, Refused};
 use campanile_journal::JournalError;
 use campanile_wire::caller::PersonCaller;
 use campanile_wire::frame::{Gap, GapReason, ServerFrame};
-use campanile_wire::{Channel, CloseReason, Cursor, ErrorCode, Event, EventId, Id, instant};
+use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode, Event, EventId, Id, instant};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -47,6 +47,7 @@ pub struct Session {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) caller: PersonCaller,
     transport: Transport,
+    dialect: Dialect,
     cursor: EventId,
     reading: bool,
     replay: Option<Replay>,
@@ -83,6 +84,7 @@ impl Session {
             mailbox,
             caller: connect.caller,
             transport: connect.transport,
+            dialect: connect.dialect,
             cursor: position,
             reading: false,
             replay: None,
@@ -107,7 +109,7 @@ impl Session {
 
     fn established(&self) -> String {
         let role = self.node.role_of(self.caller.id.as_str()).or_else(|| self.caller.role.clone());
-        ServerFrame::ConnectionEstablished {
+        self.encode(&ServerFrame::ConnectionEstablished {
             message: "WebSocket connection established",
             user_id: &self.caller.id,
             role: role.as_deref(),
@@ -117,8 +119,12 @@ impl Session {
             heartbeat_ms: self.node.limits.heartbeat_ms,
             expires_at: instant::format(self.caller.expires_at_ms),
             timestamp: instant::format(self.node.now_ms()),
-        }
-        .to_json()
+        })
+    }
+
+    /// A frame as this connection's route speaks.
+    pub(crate) fn encode(&self, frame: &ServerFrame<'_>) -> String {
+        self.dialect.encode(frame)
     }
 
     /// Goes back (or forward) to a cursor: live pauses, everything after it follows once, then live goes on.
@@ -286,12 +292,12 @@ impl Session {
     /// One page of history from the store, with the gaps that pruning left in it.
     async fn read_store(&mut self, out: &mut Vec<Outgoing>) -> Result<(), JournalError> {
         let node = Arc::clone(&self.node);
-        let (channels, upto) = {
+        let (channels, kinds, upto) = {
             let core = node.core();
-            (core.hub.channels_of(self.key, &core.members), core.position)
+            (core.hub.channels_of(self.key, &core.members), core.hub.kinds_of(self.key), core.position)
         };
         let page = self.page_events.min(node.limits.page_events_max);
-        let (events, pruned) = node.site.journal.read_channels(&channels, self.cursor, upto, page as u64).await?;
+        let (events, pruned) = node.site.journal.read_channels(&channels, &kinds, self.cursor, upto, page as u64).await?;
         node.metrics.count(|metrics| &metrics.pages_from_store);
         // Judged by membership as it is after the read, which is never behind the page.
         let core = node.core();
@@ -317,7 +323,7 @@ impl Session {
         self.page_events = fitting.clamp(1, page * 2);
         for event in events {
             if core.hub.due(self.key, &core.members, &event.channel, event.id) {
-                self.hand_out(Arc::new(Delivery::new(event)), out);
+                self.hand_out(Arc::new(Delivery::new(event, &node.site.registry)), out);
             }
         }
         self.cursor = self.cursor.max(read_to);

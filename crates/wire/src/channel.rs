@@ -7,6 +7,9 @@ use std::sync::Arc;
 /// The longest kind that is accepted, in bytes.
 pub const KIND_BYTES_MAX: usize = 32;
 
+/// The kind of channel whose members are due nothing.
+const SUSPENDED: &str = "suspended";
+
 /// A channel, canonically `kind:id`. Cheap to clone, compared by its canonical text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Channel(Arc<str>);
@@ -24,6 +27,16 @@ impl Channel {
     /// The channel that every person owns: `user:{id}`.
     pub fn user(person: &Id) -> Self {
         Self::new("user", person)
+    }
+
+    /// The mark of a person who is not approved: whoever is a member of it is due nothing at all, by no channel. It carries no events.
+    pub fn suspension(person: &Id) -> Self {
+        Self::new(SUSPENDED, person)
+    }
+
+    /// Whether this is somebody's [`Channel::suspension`].
+    pub fn is_suspension(&self) -> bool {
+        self.kind() == SUSPENDED
     }
 
     /// Reads `kind:id`, `kind.id` or `kind_id`, split at the first separator.

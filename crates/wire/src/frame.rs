@@ -194,13 +194,34 @@ impl ServerFrame<'_> {
 
 /// The native JSON of an event: `{"type","id","channel","seq","data","timestamp"}`.
 pub fn event_json(event: &Event) -> String {
+    json_of(event, None)
+}
+
+/// As [`event_json`], with the channel's id at top level, as seed C's event stream has it (line 214):
+/// `{"type","id","channel","seq","cadet_id","data","timestamp"}`. The id is spelled as `data` spells it under the same name; where it
+/// does not, a whole number is one.
+pub fn event_json_with_id(event: &Event, name: &str) -> String {
+    let spelled = serde_json::from_str::<Value>(&event.data).ok().and_then(|data| data.get(name).cloned());
+    let known = spelled.filter(|id| Id::from_json(id).is_some_and(|id| id.as_str() == event.channel.id()));
+    let id = known.unwrap_or_else(|| match event.channel.id().parse::<i64>() {
+        Ok(number) if number.to_string() == event.channel.id() => number.into(),
+        _ => event.channel.id().into(),
+    });
+    json_of(event, Some((name, &id)))
+}
+
+fn json_of(event: &Event, id_of_channel: Option<(&str, &Value)>) -> String {
     use std::fmt::Write;
     let mut json = String::with_capacity(event.data.len() + event.kind.len() + event.channel.as_str().len() + 120);
     json.push_str("{\"type\":");
     push_json_text(&mut json, &event.kind);
     let _ = write!(json, ",\"id\":{},\"channel\":", event.id);
     push_json_text(&mut json, event.channel.as_str());
-    let _ = write!(json, ",\"seq\":{},\"data\":{}", event.seq, event.data);
+    let _ = write!(json, ",\"seq\":{}", event.seq);
+    if let Some((name, id)) = id_of_channel {
+        let _ = write!(json, ",\"{name}\":{id}");
+    }
+    let _ = write!(json, ",\"data\":{}", event.data);
     let _ = write!(json, ",\"timestamp\":\"{}\"}}", instant::format(event.recorded_at_ms));
     json
 }

@@ -1,6 +1,7 @@
 //! Rules of the shared words.
 
-use crate::{Caller, Channel, Cursor, Event, Id, caller::ServiceCaller, frame, instant};
+use crate::frame::ServerFrame;
+use crate::{Caller, Channel, CloseReason, Cursor, Dialect, Event, Id, caller::ServiceCaller, frame, instant};
 use serde_json::json;
 
 #[test]
@@ -88,4 +89,77 @@ fn an_events_data_passes_through_byte_for_byte() {
         frame::event_json(&event),
         r#"{"type":"announcement","id":3,"channel":"course:7","seq":2,"data":{"a": 1.0, "b":1e2,"a":2},"timestamp":"2024-01-15T10:30:00.000Z"}"#
     );
+}
+
+#[test]
+fn the_seeds_route_greets_and_complains_with_the_seeds_keys_in_the_seeds_order() {
+    let id = Id::from(1);
+    let established = ServerFrame::ConnectionEstablished {
+        message: "WebSocket connection established",
+        user_id: &id,
+        role: Some("cadet"),
+        cursor: 120,
+        epoch: 1,
+        connection: "c-1",
+        heartbeat_ms: 25_000,
+        expires_at: String::new(),
+        timestamp: "2024-01-15T10:30:00.000Z".into(),
+    };
+    // Seed C line 90, and what may be added at top level.
+    let seed = r#"{"type":"connection_established","message":"WebSocket connection established","user_id":1,"role":"cadet""#;
+    assert_eq!(Dialect::Updates.encode(&established), format!(r#"{seed},"id":120,"timestamp":"2024-01-15T10:30:00.000Z"}}"#));
+    let error = ServerFrame::Error { message: "no such frame", code: "unknown_frame" };
+    assert_eq!(Dialect::Updates.encode(&error), r#"{"type":"error","message":"unknown_frame: no such frame"}"#);
+    assert_eq!(Dialect::Native.encode(&error), error.to_json());
+    assert_eq!(Dialect::Updates.close_code(CloseReason::NotApproved), 4001);
+    assert_eq!(Dialect::Native.close_code(CloseReason::NotApproved), 4003);
+    assert_eq!(Dialect::Updates.close_code(CloseReason::Forbidden), 4003);
+}
+
+#[test]
+fn the_event_stream_shows_the_cadet_at_top_level_as_its_data_spells_it() {
+    let check = |channel: &str, data: &str, expect: &str| {
+        let event = Event {
+            id: 123,
+            channel: Channel::parse(channel).unwrap(),
+            seq: 4,
+            kind: "grade_update".into(),
+            data: data.into(),
+            recorded_at_ms: 1_705_314_600_000,
+            effects: Vec::new(),
+        };
+        let json = frame::event_json_with_id(&event, "cadet_id");
+        let expect = format!(
+            r#"{{"type":"grade_update","id":123,"channel":"{channel}","seq":4,"cadet_id":{expect},"data":{data},"timestamp":"2024-01-15T10:30:00.000Z"}}"#
+        );
+        assert_eq!(json, expect);
+    };
+    check("cadet:1", r#"{"cadet_id":1,"points":5}"#, "1");
+    check("cadet:1", r#"{"cadet_id":"1"}"#, r#""1""#);
+    // A payload that passes through as given may leave it out, or lie.
+    check("cadet:1", r#"{"points":5}"#, "1");
+    check("cadet:007", "{}", r#""007""#);
+    check("cadet:x-9", "{}", r#""x-9""#);
+    check("cadet:1", r#"{"cadet_id":2}"#, "1");
+    check("cadet:1", r#"{"cadet_id":{"a":1}}"#, "1");
+}
+
+#[test]
+fn every_spelling_of_a_channel_is_one_channel() {
+    for (spelling, canonical) in [
+        ("user_1", "user:1"),
+        ("user.1", "user:1"),
+        ("user:1", "user:1"),
+        ("role_training_staff", "role:training_staff"),
+        ("role.training_staff", "role:training_staff"),
+        ("role:training_staff", "role:training_staff"),
+        ("cadet_9", "cadet:9"),
+        ("course.a.b", "course:a.b"),
+        ("class:a_b:c", "class:a_b:c"),
+    ] {
+        assert_eq!(Channel::parse(spelling).unwrap().as_str(), canonical);
+    }
+    for wrong in ["user", "", "_1", "User_1", "user_", "7:user"] {
+        assert!(Channel::parse(wrong).is_err(), "{wrong}");
+    }
 }

@@ -22,7 +22,7 @@ fn of_kind(channel_id: i64, kind: &str) -> NewEvent {
 
 async fn pruned(journal: &Journal, channels: &[i64]) -> BTreeMap<String, EventId> {
     let channels: Vec<Channel> = channels.iter().map(|&id| channel(id)).collect();
-    journal.read_channels(&channels, 0, u64::MAX, 0).await.unwrap().1.into_iter().collect()
+    journal.read_channels(&channels, &[], 0, u64::MAX, 0).await.unwrap().1.into_iter().collect()
 }
 
 fn told(channels: &[(i64, EventId)]) -> BTreeMap<String, EventId> {
@@ -43,7 +43,7 @@ async fn pruning_by_age_tells_how_far_each_channel_went(site: &Site) {
     let kept: Vec<EventId> = journal.read(0, u64::MAX, 100).await.unwrap().iter().map(|event| event.id).collect();
     assert_eq!(kept, [2, 4, 5, 6]);
     // Only cursors below it are told, and only channels that were asked for.
-    let (_, beyond) = journal.read_channels(&[channel(1), channel(2)], 1, u64::MAX, 100).await.unwrap();
+    let (_, beyond) = journal.read_channels(&[channel(1), channel(2)], &[], 1, u64::MAX, 100).await.unwrap();
     assert_eq!(beyond, [("course:2".to_owned(), 3)]);
     // Pruning gives no id or seq back.
     let next = journal.publish(vec![of_kind(1, "typing")], None).await.unwrap();
@@ -91,7 +91,7 @@ async fn reading_channels_equals_reading_all_and_sifting(site: &Site) {
         let channels: Vec<Channel> = (0..count).map(channel).collect();
         let wanted: HashSet<&str> = channels.iter().map(Channel::as_str).collect();
         for (after, upto, limit) in [(0, u64::MAX, u64::MAX), (300, 700, u64::MAX), (0, u64::MAX, 7), (999, 1_000, 5)] {
-            let (mut found, mut pruned) = journal.read_channels(&channels, after, upto, limit).await.unwrap();
+            let (mut found, mut pruned) = journal.read_channels(&channels, &[], after, upto, limit).await.unwrap();
             let page_is_full = found.len() as u64 == limit;
             found.retain(|event| wanted.contains(event.channel.as_str()));
             let sifted = all.iter().filter(|event| event.id > after && event.id <= upto);

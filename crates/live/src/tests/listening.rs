@@ -1,8 +1,7 @@
 //! Who hears what, live.
 
-use super::school::{School, channel, wish};
+use super::school::{School, channel, wish, with_role};
 use crate::Connect;
-use campanile_wire::caller::PersonCaller;
 use serde_json::json;
 use std::sync::atomic::Ordering;
 
@@ -119,11 +118,6 @@ async fn a_channel_of_others_is_forbidden_at_connect_and_at_subscribe() {
             assert_eq!(client.answer_to(frame).await, ["error forbidden"], "{named}");
         }
     }
-}
-
-fn with_role(person: i64, role: &str) -> Connect {
-    let wish = wish(person);
-    Connect { caller: PersonCaller { role: Some(role.into()), ..wish.caller.clone() }, ..wish }
 }
 
 #[tokio::test]

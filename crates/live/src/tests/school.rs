@@ -67,6 +67,7 @@ pub(super) fn wish(person: i64) -> Connect {
         only: None,
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         transport: Transport::Ws,
+        dialect: campanile_wire::Dialect::Native,
     }
 }
 
@@ -120,7 +121,7 @@ impl School {
     }
 
     pub(super) async fn prune(&self) {
-        for kind in ["noted", "class_noted"] {
+        for kind in ["noted", "class_noted", "cadet_noted"] {
             self.site.journal.prune(kind, Retention::Newest(1)).await.expect("pruning");
         }
     }
@@ -181,6 +182,11 @@ impl Client {
         line(&soon(self.0.receive()).await)
     }
 
+    /// The next frame as it came.
+    pub(super) async fn next_frame(&mut self) -> Value {
+        soon(self.0.receive_json()).await
+    }
+
     pub(super) async fn says(&mut self, frame: Value) {
         soon(self.0.send_json(&frame)).await;
     }
@@ -232,6 +238,12 @@ fn text_of(data: &Value) -> String {
 
 // === the feature ===
 
+/// A person whose token has this role.
+pub(super) fn with_role(person: i64, role: &str) -> Connect {
+    let wish = wish(person);
+    Connect { caller: PersonCaller { role: Some(role.into()), ..wish.caller.clone() }, ..wish }
+}
+
 const FEATURE: Feature = Feature {
     name: "bell",
     migrations: &[],
@@ -247,6 +259,8 @@ const FEATURE: Feature = Feature {
         event("noted", "course", Retention::Newest(1)),
         event("class_noted", "class", Retention::Newest(1)),
         event("role_posted", "role", Retention::Forever),
+        event("cadet_posted", "cadet", Retention::Forever),
+        event("cadet_noted", "cadet", Retention::Newest(1)),
         event("user_posted", "user", Retention::Forever),
     ],
     commands: &[CommandType::of::<Grant>(), CommandType::of::<Revoke>(), CommandType::of::<Post>(), CommandType::of::<Note>()],
@@ -343,6 +357,7 @@ impl Command for Post {
     async fn run(&self, ctx: &mut Ctx<'_>) -> Result<bool, UnitError> {
         let kind = match self.channel.kind() {
             "class" => event("class_posted", "class", Retention::Forever),
+            "cadet" => event("cadet_posted", "cadet", Retention::Forever),
             "role" => event("role_posted", "role", Retention::Forever),
             "user" => event("user_posted", "user", Retention::Forever),
             _ => event("posted", "course", Retention::Forever),
@@ -363,6 +378,7 @@ impl Command for Note {
     async fn run(&self, ctx: &mut Ctx<'_>) -> Result<bool, UnitError> {
         let kind = match self.channel.kind() {
             "class" => event("class_noted", "class", Retention::Newest(1)),
+            "cadet" => event("cadet_noted", "cadet", Retention::Newest(1)),
             _ => event("noted", "course", Retention::Newest(1)),
         };
         ctx.emit(&kind, self.channel.clone(), &json!({"text": self.text}));

@@ -92,6 +92,12 @@ pub(crate) const WEBSOCKET: Described = Described {
     refusals: READER_REFUSALS,
 };
 
+pub(crate) const UPDATES: Described = Described {
+    name: "open_updates",
+    summary: "Opens a WebSocket in the dialect of the ROTC grading system: `/ws` with that system's own frames.",
+    ..WEBSOCKET
+};
+
 pub(crate) const STREAM: Described = Described {
     name: "stream_events",
     summary: "Server-sent events; `/api/asyncapi.json` describes the blocks. A stream that is refused for load is answered 200 \

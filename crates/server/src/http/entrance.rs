@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use campanile_live::{Connect, Transport};
 use campanile_wire::caller::PersonCaller;
-use campanile_wire::{Caller, Channel, Cursor, ErrorCode, Refusal};
+use campanile_wire::{Caller, Channel, Cursor, Dialect, ErrorCode, Refusal};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -76,6 +76,7 @@ impl Asked {
             only: self.only(app)?,
             address: self.address,
             transport,
+            dialect: Dialect::default(),
         })
     }
 }

@@ -47,6 +47,7 @@ const FIXED: &[Fixed] = &[
     Fixed { method: Get, path: "/readyz", serve: |via| on(via, index::readyz), described: &described::READYZ },
     Fixed { method: Get, path: "/metrics", serve: |via| on(via, metrics::metrics), described: &described::METRICS },
     Fixed { method: Get, path: "/ws", serve: |via| on(via, ws::native), described: &described::WEBSOCKET },
+    Fixed { method: Get, path: "/ws/updates/", serve: |via| on(via, ws::updates), described: &described::UPDATES },
     Fixed { method: Get, path: "/api/events", serve: |via| on(via, sse::stream), described: &described::STREAM },
     Fixed { method: Post, path: "/api/events", serve: |via| on(via, publish::publish), described: &described::PUBLISH },
     Fixed { method: Get, path: "/api/poll", serve: |via| on(via, poll::poll), described: &described::POLL },

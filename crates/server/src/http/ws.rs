@@ -1,4 +1,4 @@
-//! `/ws`: decides how a WebSocket begins, answers the handshake, and hands the raw socket to delivery.
+//! The WebSocket routes: decides how a WebSocket begins, answers the handshake, and hands the raw socket to delivery.
 
 use crate::app::App;
 use crate::config::Reject;
@@ -12,21 +12,29 @@ use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use campanile_live::socket::ws::handshake::{self, check_upgrade};
 use campanile_live::socket::ws::{AuthLater, Opening, serve};
-use campanile_live::{Refused, Transport};
-use campanile_wire::{CloseReason, ErrorCode, Refusal};
+use campanile_live::{Connect, Refused, Transport};
+use campanile_wire::{CloseReason, Dialect, ErrorCode, Refusal};
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 
-pub(crate) async fn native(State(app): State<Arc<App>>, mut request: Request) -> Response {
+pub(crate) async fn native(State(app): State<Arc<App>>, request: Request) -> Response {
+    upgrade(app, request, Dialect::Native).await
+}
+
+pub(crate) async fn updates(State(app): State<Arc<App>>, request: Request) -> Response {
+    upgrade(app, request, Dialect::Updates).await
+}
+
+async fn upgrade(app: Arc<App>, mut request: Request, dialect: Dialect) -> Response {
     let upgrade = match check_upgrade(request.method(), request.version(), request.headers()) {
         Ok(upgrade) => upgrade,
         Err(refusal) => return refused_upgrade(refusal),
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let (parts, _) = request.into_parts();
-    let opening = match open(&app, &parts).await {
+    let opening = match open(&app, &parts, dialect).await {
         Ok(opening) => opening,
-        Err(refused) if app.reject("/ws") == Reject::Http => return Problem::of(refused).into_response(),
+        Err(refused) if app.reject(parts.uri.path()) == Reject::Http => return Problem::of(refused).into_response(),
         Err(Refused { reason, retry_after_ms, .. }) => Opening::refused(reason, retry_after_ms),
     };
     // The request's buffers must not live as long as the connection.
@@ -38,17 +46,17 @@ pub(crate) async fn native(State(app): State<Arc<App>>, mut request: Request) ->
         let (stream, early) = (parts.io.into_inner().into_inner(), BytesMut::from(&parts.read_buf[..]));
         drop(parts.read_buf);
         // A task of its own: this one's future is as large as the handshake's largest moment.
-        tokio::spawn(serve(stream, early, opening));
+        tokio::spawn(serve(stream, early, opening, dialect));
     });
     upgrade.response().map(|()| Body::empty())
 }
 
 /// Everything is decided here, before the handshake is answered, whichever way a refusal is told.
-async fn open(app: &Arc<App>, parts: &Parts) -> Result<Opening, Refused> {
+async fn open(app: &Arc<App>, parts: &Parts, dialect: Dialect) -> Result<Opening, Refused> {
     let asked = Asked::of(parts).map_err(told)?;
     match reader(app, parts, &asked).await {
         Ok(person) => {
-            let connect = asked.connect(app, person, Transport::Ws).map_err(told)?;
+            let connect = Connect { dialect, ..asked.connect(app, person, Transport::Ws).map_err(told)? };
             app.node.connect(connect).await.map(|session| Opening::Ready(Box::new(session)))
         }
         Err(refusal) if refusal.code == ErrorCode::NoCredential && app.config.auth.first_message.unwrap_or(true) => {
@@ -61,6 +69,7 @@ async fn open(app: &Arc<App>, parts: &Parts) -> Result<Opening, Refused> {
                 client: asked.client().map_err(told)?,
                 only: asked.only(app).map_err(told)?,
                 address: asked.address,
+                dialect,
             })))
         }
         Err(refusal) => Err(told(refusal)),
@@ -75,6 +84,8 @@ fn told(refusal: Refusal) -> Refused {
         ErrorCode::CredentialConflict => CloseReason::CredentialConflict,
         ErrorCode::InvalidToken | ErrorCode::InvalidTicket => CloseReason::InvalidToken,
         ErrorCode::OriginNotAllowed => CloseReason::OriginNotAllowed,
+        ErrorCode::NotApproved => CloseReason::NotApproved,
+        ErrorCode::RevokedToken => CloseReason::RevokedToken,
         code if code.status() >= 500 => CloseReason::InternalError,
         _ => CloseReason::Forbidden,
     };

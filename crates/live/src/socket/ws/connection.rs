@@ -9,7 +9,7 @@ use crate::node::{Connect, Node};
 use crate::session::{Ending, Outgoing, Session};
 use bytes::BytesMut;
 use campanile_wire::frame::{ClientFrame, ServerFrame};
-use campanile_wire::{Channel, CloseReason, Cursor, ErrorCode};
+use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode};
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
@@ -56,12 +56,14 @@ pub struct AuthLater {
     pub only: Option<Vec<Channel>>,
     /// Where it comes from.
     pub address: IpAddr,
+    /// How the route speaks.
+    pub dialect: Dialect,
 }
 
 /// Serves one connection until it ends. `early` holds bytes that came behind the handshake.
-pub async fn serve(stream: TcpStream, early: BytesMut, opening: Opening) {
+pub async fn serve(stream: TcpStream, early: BytesMut, opening: Opening, dialect: Dialect) {
     let decoder = Decoder::new(Limits::AUTHENTICATED);
-    let mut socket = Socket { stream, decoder, outbox: Outbox::default(), early, unheard: Vec::new() };
+    let mut socket = Socket { stream, decoder, outbox: Outbox::default(), early, unheard: Vec::new(), dialect };
     let session = match opening {
         Opening::Refused(ending) => return socket.say_goodbye(ending).await,
         Opening::Ready(session) => *session,
@@ -108,8 +110,8 @@ async fn await_auth(socket: &mut Socket, later: AuthLater) -> Result<Session, Op
                 Err(_) => return ended(CloseReason::InvalidToken),
             };
             socket.unheard = messages.collect();
-            let AuthLater { node, since, epoch, client, only, address } = later;
-            let connect = Connect { caller, since, epoch, client, only, address, transport: Transport::Ws };
+            let AuthLater { node, since, epoch, client, only, address, dialect } = later;
+            let connect = Connect { caller, since, epoch, client, only, address, transport: Transport::Ws, dialect };
             let session = node.connect(connect).await;
             return session.map_err(|refused| Some(Ending { reason: refused.reason, retry_after_ms: refused.retry_after_ms }));
         }
@@ -124,6 +126,7 @@ struct Socket {
     early: BytesMut,
     /// Messages that came in one piece with `auth`, behind it.
     unheard: Vec<Message>,
+    dialect: Dialect,
 }
 
 impl Socket {
@@ -185,7 +188,7 @@ impl Socket {
             let reconnect = ServerFrame::Reconnect { code: ending.reason.word(), retry_after_ms };
             self.outbox.push(frame::text(reconnect.to_json().as_bytes()));
         }
-        self.outbox.push(frame::close(ending.reason.code(), ending.reason.word()));
+        self.outbox.push(frame::close(self.dialect.close_code(ending.reason), ending.reason.word()));
         let goodbye = async {
             self.flush().await?;
             loop {
