@@ -88,8 +88,8 @@ pub enum Record {
     RowWritten { at_us: u64, op: Op, channel: Channel, mark: u64, committed: bool },
     /// A grader's change left: points to add to a column of the cadet of that channel.
     SheetSent { at_us: u64, op: Op, person: Person, channel: Channel, column: Column, points: i64 },
-    /// It was acknowledged; `version` is the one that the changed row has now, where that row has one that everybody shares.
-    SheetAcked { at_us: u64, op: Op, id: u64, version: Option<u64> },
+    /// It was acknowledged; `version` is the one that the sheet has now.
+    SheetAcked { at_us: u64, op: Op, id: u64, version: u64 },
     /// It was refused, as one that was decided on a stale version: it must have changed nothing.
     SheetRefused { at_us: u64, op: Op },
     /// The column as a GET showed it: first before all changes, at last after them.

@@ -128,8 +128,9 @@ impl<'t> Content<'t, '_> {
             return;
         }
         self.tallies.chances(Rule::NothingInvented, 1);
-        let own =
-            self.operation(known).filter(|operation| matches!(operation.asked, Asked::Publish { mark } | Asked::Row { mark } if mark == event.mark));
+        let own = self
+            .operation(known)
+            .filter(|operation| matches!(operation.asked, Asked::Publish { mark } | Asked::Row { mark } if mark == event.mark));
         let operation = own.or_else(|| self.truth.operations.get(self.truth.operations.by_mark(event.mark)?));
         match operation {
             Some(operation) if operation.refused => {
@@ -161,9 +162,8 @@ impl<'t> Content<'t, '_> {
     /// A change of a sheet has no mark either: only the server knows what the whole sheet says then.
     fn is_of_sheet(&self, known: &Known) -> bool {
         let of_sheet = |operation: &Operation| matches!(operation.asked, Asked::Sheet { .. });
-        let unanswered = |operation: &Operation| {
-            of_sheet(operation) && operation.is_unknown() && Some(operation.channel) == known.channel
-        };
+        let unanswered =
+            |operation: &Operation| of_sheet(operation) && operation.is_unknown() && Some(operation.channel) == known.channel;
         match self.operation(known) {
             Some(operation) => of_sheet(operation),
             None => self.truth.operations.iter().any(|(_, operation)| unanswered(operation)),

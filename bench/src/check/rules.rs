@@ -70,13 +70,8 @@ impl Rule {
     const OF_COURSES: [Rule; 2] = [Rule::DeliveriesAfterRevocation, Rule::GrantBoundary];
 
     /// Those of a host platform with cadets only.
-    const OF_CADETS: [Rule; 5] = [
-        Rule::SyncExactlyOnce,
-        Rule::SyncNoRolledBack,
-        Rule::OwnCadetOnly,
-        Rule::NoLostUpdate,
-        Rule::NothingToUnapproved,
-    ];
+    const OF_CADETS: [Rule; 5] =
+        [Rule::SyncExactlyOnce, Rule::SyncNoRolledBack, Rule::OwnCadetOnly, Rule::NoLostUpdate, Rule::NothingToUnapproved];
 
     /// The rules that a run must give a chance to fail.
     pub fn asked_of(history: &History) -> Vec<Rule> {
@@ -150,9 +145,10 @@ impl Rule {
                 "no lost update",
                 "a sheet holds all acknowledged changes and no refused one, and no two changes were told the same version",
             ),
-            Rule::NothingToUnapproved => {
-                ("nothing to the un-approved", "nothing between an un-approval and the next approval reaches the person, live or later")
-            }
+            Rule::NothingToUnapproved => (
+                "nothing to the un-approved",
+                "nothing between an un-approval and the next approval reaches the person, live or later",
+            ),
         }
     }
 }

@@ -63,7 +63,7 @@ fn sums(truth: &Truth) -> BTreeMap<(Channel, Column), Sum> {
 fn versions(truth: &Truth, tallies: &mut Tallies) {
     let mut owners: HashMap<(Channel, u64), Op> = HashMap::new();
     for record in &truth.history.records {
-        let Record::SheetAcked { op, version: Some(version), .. } = *record else { continue };
+        let Record::SheetAcked { op, version, .. } = *record else { continue };
         let Some(operation) = truth.operations.get(op) else { continue };
         let first = *owners.entry((operation.channel, version)).or_insert(op);
         if first != op {

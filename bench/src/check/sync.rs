@@ -7,7 +7,7 @@ use super::operations::Asked;
 use super::report::Tallies;
 use super::rules::Rule;
 use super::truth::Truth;
-use crate::history::{Channel, Conn, Person, Record};
+use crate::history::{Change, Channel, Conn, Person, Record};
 
 /// What was heard of one mark.
 #[derive(Default)]
@@ -25,10 +25,12 @@ struct Hearing {
 
 /// Judges every row.
 pub fn check(truth: &Truth, tallies: &mut Tallies) {
-    let rows = || truth.operations.iter().filter_map(|(_, operation)| match operation.asked {
-        Asked::Row { mark } => Some((operation, mark)),
-        _ => None,
-    });
+    let rows = || {
+        truth.operations.iter().filter_map(|(_, operation)| match operation.asked {
+            Asked::Row { mark } => Some((operation, mark)),
+            _ => None,
+        })
+    };
     if rows().next().is_none() {
         return;
     }
@@ -49,7 +51,9 @@ pub fn check(truth: &Truth, tallies: &mut Tallies) {
         let readers = readers.get(&operation.channel).map_or(&[][..], Vec::as_slice);
         one_event(truth, operation.channel, heard, tallies);
         if let Some(heard) = heard {
-            readers.iter().for_each(|&reader| once(truth, operation.channel, heard, reader, hearing.starts.get(&reader), tallies));
+            readers
+                .iter()
+                .for_each(|&reader| once(truth, operation.channel, heard, reader, hearing.starts.get(&reader), tallies));
         }
     }
 }
@@ -60,7 +64,11 @@ fn one_event(truth: &Truth, channel: Channel, heard: Option<&Heard>, tallies: &m
     if ids != 1 {
         tallies.violation(Rule::SyncExactlyOnce, || {
             let ids = heard.map(|heard| &heard.ids);
-            format!("a committed row of {} became {} events: {ids:?}", truth.channel_name(channel), ids.map_or(0, BTreeSet::len))
+            format!(
+                "a committed row of {} became {} events: {ids:?}",
+                truth.channel_name(channel),
+                ids.map_or(0, BTreeSet::len)
+            )
         });
     }
 }
@@ -74,8 +82,9 @@ fn once(truth: &Truth, channel: Channel, heard: &Heard, person: Person, start: O
         return;
     }
     let times = heard.times.get(&person).copied().unwrap_or(0);
-    // Whoever was sent away meanwhile may have missed it, but nobody may get it twice.
-    let least = u64::from(later.is_empty() && !story.is_unsettled());
+    // Whoever was sent away before they heard of it hears of it once they are back, and nobody hears it twice.
+    let comes_back = later.last().is_none_or(|change| change.change == Change::Grant);
+    let least = u64::from(comes_back && !story.is_unsettled());
     tallies.chances(Rule::SyncExactlyOnce, 1);
     if !(least..=1).contains(&times) {
         tallies.violation(Rule::SyncExactlyOnce, || {
