@@ -14,6 +14,7 @@ ROUTES = {
     "/readyz": {"get"},
     "/metrics": {"get"},
     "/ws": {"get"},
+    "/ws/updates/": {"get"},
     "/api/events": {"get", "post"},
     "/api/poll": {"get"},
     "/api/ticket": {"post"},

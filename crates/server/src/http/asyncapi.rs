@@ -28,12 +28,16 @@ pub(crate) fn document(registry: &Registry, listen: SocketAddr) -> Value {
     let mut messages = event_messages(registry);
     let events: Vec<String> = messages.keys().cloned().collect();
     let socket = [events.clone(), names("frame", server.iter())].concat();
+    let spoken = frames::updates();
+    let printed = |name: &String| !spoken.iter().any(|frame| *name == format!("frame.{}", frame.name));
+    let updates = [socket.iter().filter(|name| printed(name)).cloned().collect(), names("updates", spoken.iter())].concat();
     let asked = names("client", client.iter());
     let streamed = server.iter().filter(|frame| STREAMED.contains(&frame.name));
     let blocks = stream_messages();
     let stream = [events, names("frame", streamed), blocks.keys().cloned().collect()].concat();
     messages.extend(blocks);
     messages.extend(server.iter().map(|frame| frame_message("frame", frame)));
+    messages.extend(spoken.iter().map(|frame| frame_message("updates", frame)));
     messages.extend(client.iter().map(|frame| frame_message("client", frame)));
     json!({
         "asyncapi": "3.0.0",
@@ -53,6 +57,12 @@ pub(crate) fn document(registry: &Registry, listen: SocketAddr) -> Value {
                 "messages": message_references(socket.iter().chain(&asked)),
                 "bindings": { "ws": { "method": "GET", "query": connect_query(), "bindingVersion": "0.1.0" } },
             },
+            "updates": {
+                "address": "/ws/updates/",
+                "description": "The same, in the dialect of the ROTC grading system; 4001 is the code of `not_approved` too.",
+                "servers": [{ "$ref": "#/servers/websocket" }],
+                "messages": message_references(updates.iter().chain(&asked)),
+            },
             "events": {
                 "address": "/api/events",
                 "description": "Server-sent events. There is no `event:` line on events; their ids are the cursor.",
@@ -60,7 +70,7 @@ pub(crate) fn document(registry: &Registry, listen: SocketAddr) -> Value {
                 "messages": message_references(stream.iter()),
             },
         },
-        "operations": operations(&socket, &stream, &client),
+        "operations": operations(&socket, &updates, &stream, &client),
         "components": {
             "schemas": schemas(registry, &server, &client),
             "messages": messages,
@@ -119,9 +129,12 @@ fn message_references<'a>(names: impl Iterator<Item = &'a String>) -> Map<String
 // === operations ===
 
 /// From the server's side, as the standard wants it: it sends what clients receive.
-fn operations(socket: &[String], stream: &[String], client: &[Frame]) -> Map<String, Value> {
+fn operations(socket: &[String], updates: &[String], stream: &[String], client: &[Frame]) -> Map<String, Value> {
+    let asked = names("client", client.iter());
     let mut operations = Map::from_iter([
         ("send_frames".to_owned(), operation("send", "ws", socket, "Events and everything else that a WebSocket is told.")),
+        ("send_updates".to_owned(), operation("send", "updates", updates, "What clients of the ROTC grading system are told.")),
+        ("receive_updates".to_owned(), operation("receive", "updates", &asked, "What they may say: the frames of `/ws`.")),
         ("stream_events".to_owned(), stream_operation(stream)),
     ]);
     for frame in client {
@@ -183,6 +196,9 @@ fn schemas(registry: &Registry, server: &[Frame], client: &[Frame]) -> Value {
     }
     for frame in server {
         schemas.place(&format!("frame.{}", frame.name), frame.schema());
+    }
+    for frame in frames::updates() {
+        schemas.place(&format!("updates.{}", frame.name), frame.schema());
     }
     for frame in client {
         schemas.place(&format!("client.{}", frame.name), frame.schema());

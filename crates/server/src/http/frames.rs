@@ -113,6 +113,29 @@ fn standing() -> Vec<Frame> {
     ]
 }
 
+/// What `/ws/updates/` says in its own words.
+pub(crate) fn updates() -> Vec<Frame> {
+    vec![
+        Frame::new(
+            "connection_established",
+            "The first frame. `id` is the head: a client that remembers the last `id` it saw has a cursor already.",
+            json!({ "message": text(), "user_id": reference("Id"), "id": count("the head"), "timestamp": instant() }),
+            json!({ "role": text() }),
+            json!({
+                "type": "connection_established", "message": "WebSocket connection established", "user_id": 1, "role": "cadet",
+                "id": 120, "timestamp": "2026-01-15T10:30:00.000Z",
+            }),
+        ),
+        Frame::new(
+            "error",
+            "A frame of the client was refused; the sentence begins with the code.",
+            json!({ "message": text() }),
+            json!({}),
+            json!({ "type": "error", "message": "malformed_json: expected value at line 1 column 1" }),
+        ),
+    ]
+}
+
 /// What stands between events.
 fn stream() -> Vec<Frame> {
     vec![

@@ -3,6 +3,7 @@
 use super::document;
 use crate::http::frames::{self, Frame};
 use crate::http::schemas::tests::{assert_differs, assert_fits, assert_sound, registry};
+use campanile_wire::Dialect;
 use campanile_contract::{Channel, ErrorCode, Event, Id};
 use campanile_wire::frame::{ClientFrame, Gap, GapReason, Reply, ServerFrame, event_json};
 use serde_json::value::RawValue;
@@ -106,6 +107,21 @@ fn every_frame_of_the_server_is_described_with_the_fields_that_it_has() {
         assert_eq!(example.as_ref(), real.first(), "{name}: the example is the golden frame");
     });
     assert_eq!(seen, described.iter().map(|frame| frame.name).collect());
+}
+
+#[test]
+fn the_seeds_dialect_is_described_as_it_is_spoken() {
+    let document = described();
+    for frame in frames::updates() {
+        golden_server_frames(&mut |real| {
+            if kind(&real[0]) == frame.name {
+                let spoken = real.iter().map(|real| serde_json::from_str(&Dialect::Updates.encode(real)).unwrap());
+                let spoken: Vec<Value> = spoken.collect();
+                assert_golden(&document, &format!("updates.{}", frame.name), &spoken);
+                assert_eq!(frame.example, spoken[0], "{}: the example is the golden frame", frame.name);
+            }
+        });
+    }
 }
 
 /// As above: a new kind of frame does not compile before it stands here.
