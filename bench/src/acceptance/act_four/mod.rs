@@ -10,7 +10,7 @@ mod setting;
 mod summary;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     AcceptanceArgs,
-    act_two::{enter, wait_for_connected},
+    act_two::enter,
     actor::{Actor, Restless},
     world::{Phase, World},
 };
@@ -43,7 +43,9 @@ use scale::Scale;
 use setting::Setting;
 use summary::Summary;
 
-/// Everybody must be connected before the platform writes its first row.
+/// How long connecting everybody may take.
+const CONNECT_MAX: Duration = Duration::from_secs(120);
+/// Nobody pauses in reading either.
 const PAUSE_MAX: Duration = Duration::from_millis(1);
 /// Nobody rewinds in this act, so that every event can be counted: a rewind lets it come again.
 const NO_STUNTS: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -84,7 +86,7 @@ async fn play(setting: &mut Setting, scale: Scale) -> Result<Played> {
     let (actors, parts) = actors(&world, scale)?;
     let everybody = actors.len();
     enter(&mut people, actors, &phase);
-    let connected_within = wait_for_connected(&world, everybody).await?;
+    let connected_within = wait_for_everybody(setting, everybody).await?;
     println!("{everybody} connected after {connected_within:.1?}; the platform's day begins");
     let begin = Instant::now();
     let (written, restarts, repeats) = traffic(setting, scale).await?;
@@ -113,6 +115,31 @@ async fn play(setting: &mut Setting, scale: Scale) -> Result<Played> {
         caught_up: (finished, everybody),
         repeats,
     })
+}
+
+/// Waits until everybody was connected once, and so has a cursor: who leaves again loses nothing.
+async fn wait_for_everybody(setting: &mut Setting, everybody: usize) -> Result<Duration> {
+    let (begin, world) = (Instant::now(), Arc::clone(&setting.world));
+    let (mut owners, mut there, mut looked_at) = (HashMap::new(), HashSet::new(), 0);
+    while there.len() < everybody {
+        looked_at = world.recorder.read(|records| {
+            for record in &records[looked_at..] {
+                match *record {
+                    Record::Connect { conn, person, .. } => drop(owners.insert(conn, person)),
+                    Record::Established { conn, .. } => there.extend(owners.get(&conn).copied()),
+                    _ => {}
+                }
+            }
+            records.len()
+        });
+        if begin.elapsed() > CONNECT_MAX {
+            let troubles = world.tally.troubles();
+            bail!("only {} of {everybody} were connected after {CONNECT_MAX:?}; {troubles:?}", there.len());
+        }
+        setting.check_alive()?;
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+    Ok(begin.elapsed())
 }
 
 /// Everybody with a token, in equal parts by the three transports.
