@@ -11,7 +11,7 @@ FEATURES_FORMAT = --edition 2024 --config-path . crates/features/src/*/mod.rs
 export CAMPANILE_BIN = $(CURDIR)/target/release/campanile
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt deny test-with-servers acceptance storm fuzz
+.PHONY: help run build test check fmt deny test-with-servers acceptance storm fuzz deb try-deb
 # The steps of one goal share cargo's lock and the servers: never two at once.
 .NOTPARALLEL:
 
@@ -64,3 +64,10 @@ storm: build ## a million connects and disconnects; memory must come back to whe
 
 fuzz: ## fuzzes what parses bytes from strangers, on nightly (FUZZ_SECONDS=60 a target)
 	scripts/fuzz
+
+deb: ## the Debian package, from a stripped release build, into target/debian/
+	scripts/package
+
+try-deb: deb ## installs the package on this Debian, starts it, upgrades it and removes it again (root)
+	scripts/package "$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)+upgrade"
+	scripts/try-package

@@ -60,11 +60,13 @@ struct Prune {
     limit: Limit,
 }
 
+// An event that changes who may see what stays, whatever its type's retention: a node that is behind learns of the change from it.
+
 const DELETE_THROUGH: &str = "DELETE FROM event WHERE id IN \
-     (SELECT id FROM event WHERE type = $1 AND id <= $2 ORDER BY id LIMIT $3) RETURNING id, channel";
+     (SELECT id FROM event WHERE type = $1 AND id <= $2 AND effects IS NULL ORDER BY id LIMIT $3) RETURNING id, channel";
 
 const DELETE_BEYOND_NEWEST: &str = "DELETE FROM event WHERE id IN (SELECT id FROM \
-     (SELECT id, ROW_NUMBER() OVER (PARTITION BY channel ORDER BY id DESC) AS place FROM event WHERE type = $1) AS ranked \
+     (SELECT id, ROW_NUMBER() OVER (PARTITION BY channel ORDER BY id DESC) AS place FROM event WHERE type = $1 AND effects IS NULL) AS ranked \
      WHERE place > $2 ORDER BY id LIMIT $3) RETURNING id, channel";
 
 const TELL: &str = "UPDATE channel_head SET pruned_through = $2 WHERE channel = $1 AND pruned_through < $2";

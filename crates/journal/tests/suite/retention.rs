@@ -1,6 +1,6 @@
 //! Retention: what is pruned is told per channel, and cursors of channels and instants read what is left.
 
-use crate::site::{START_MS, Site, channel, event};
+use crate::site::{START_MS, Site, change, channel, event, grant};
 use campanile_journal::{Journal, NewEvent, Retention};
 use campanile_wire::{Channel, Event, EventId};
 use proptest::prelude::{ProptestConfig, Strategy};
@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 on_both! {
     pruning_by_age_tells_how_far_each_channel_went,
     pruning_by_newest_keeps_so_many_of_each_channel,
+    what_changes_a_membership_is_never_pruned,
     pruning_goes_on_in_steps_until_all_is_gone,
     reading_channels_equals_reading_all_and_sifting,
     the_cursor_of_an_instant_stands_before_the_first_event_at_or_after_it,
@@ -48,6 +49,18 @@ async fn pruning_by_age_tells_how_far_each_channel_went(site: &Site) {
     // Pruning gives no id or seq back.
     let next = journal.publish(vec![of_kind(1, "typing")], None).await.unwrap();
     assert_eq!((next.events[0].id, next.events[0].seq), (7, 3));
+}
+
+async fn what_changes_a_membership_is_never_pruned(site: &Site) {
+    let journal = site.open().await;
+    let change = change(vec![grant(1, 7)]);
+    let plain = NewEvent { effects: Vec::new(), ..change.clone() };
+    journal.publish(vec![plain.clone(), change.clone(), plain], None).await.unwrap();
+    site.clock.advance_ms(1_000);
+    assert_eq!(journal.prune(&change.kind, Retention::Newest(0)).await.unwrap(), 2);
+    assert_eq!(journal.prune(&change.kind, Retention::AgeMs(1)).await.unwrap(), 0);
+    let kept: Vec<EventId> = journal.read(0, u64::MAX, 100).await.unwrap().iter().map(|event| event.id).collect();
+    assert_eq!(kept, [2]);
 }
 
 async fn pruning_by_newest_keeps_so_many_of_each_channel(site: &Site) {
