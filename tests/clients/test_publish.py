@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 
 NOTES_KEY, ROSTER_KEY, SLOW_KEY = (f"ck_{uuid.uuid4().hex}{uuid.uuid4().hex}" for _ in range(3))
 KEYS = [
-    {"name": "campus", "key": PUBLISHER, "scopes": ["publish", "roster", "metrics"]},
+    {"name": "campus", "key": PUBLISHER, "scopes": ["publish", "roster", "metrics", "grading"]},
     {"name": "notes", "key": NOTES_KEY, "scopes": ["publish:note"]},
     {"name": "roster", "key": ROSTER_KEY, "scopes": ["roster"]},
     {"name": "slow", "key": SLOW_KEY, "scopes": ["publish"], "rate_per_second": 2},
@@ -237,6 +237,9 @@ class ErrorCodes(unittest.TestCase):
         key = {"Idempotency-Key": "k"}
         publish(server, note("x"), **key)
         see(publish(server, note("y"), **key))
+        for name in ("Grace", "Ida"):
+            answer = call(server, "PUT", "/api/cadets/1", {"name": name}, service)
+        see(answer)
         for _ in range(5):
             if (answer := publish(server, note("x"), SLOW_KEY)).status != 201:
                 see(answer)

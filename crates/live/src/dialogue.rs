@@ -3,8 +3,8 @@
 use crate::admission::Bucket;
 use crate::session::{Ending, Session};
 use bytes::Bytes;
-use campanile_contract::Repeatable;
-use campanile_wire::frame::{ClientFrame, Reply, Selection, ServerFrame};
+use campanile_contract::{Fields, Repeatable};
+use campanile_wire::frame::{ClientFrame, CommandFrame, Reply, Selection, ServerFrame};
 use campanile_wire::{Caller, Channel, CloseReason, Cursor, ErrorCode, Refusal, instant};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -83,9 +83,7 @@ impl Dialogue {
             }
             ClientFrame::Subscribe(selection) => self.select(selection, true)?,
             ClientFrame::Unsubscribe(selection) => self.select(selection, false)?,
-            ClientFrame::Command { reference, name, data, idempotency_key } => {
-                self.command(reference, &name, data, idempotency_key)?;
-            }
+            ClientFrame::Command(command) => self.command(command)?,
             ClientFrame::Signal { signal, channel, data } => self.signal(&signal, &channel, &data)?,
         }
         Ok(())
@@ -149,10 +147,12 @@ impl Dialogue {
     }
 
     /// Runs in its own task, so that deliveries go on while the commit is flushed.
-    fn command(&self, reference: Value, name: &str, data: Value, key: Option<String>) -> Result<(), Refusal> {
+    fn command(&self, frame: CommandFrame) -> Result<(), Refusal> {
         let node = &self.session.node;
-        let command = *match node.site.registry.command(name) {
-            Ok(command) => command,
+        let CommandFrame { reference, name, data, idempotency_key: key } = frame;
+        let prepared = node.site.registry.command(&name).and_then(|command| Ok((*command, Fields::of_frame(&data)?)));
+        let (command, fields) = match prepared {
+            Ok(prepared) => prepared,
             Err(refusal) => return self.reply_refused(&reference, &refusal),
         };
         let in_flight = Arc::clone(&self.commands_in_flight);
@@ -164,9 +164,9 @@ impl Dialogue {
         let mut caller = self.session.caller.clone();
         caller.role = node.role_of(caller.id.as_str()).or(caller.role);
         tokio::spawn(async move {
-            let body = data.to_string();
+            let body = fields.as_str().to_owned();
             let repeatable = key.as_deref().map(|key| Repeatable { key, route: command.name, body: body.as_bytes() });
-            let outcome = node.site.command(&Caller::Person(caller), &command, data, repeatable).await;
+            let outcome = node.site.command(&Caller::Person(caller), &command, fields, repeatable).await;
             if let Ok(outcome) = &outcome {
                 node.applied(outcome).await;
             }
@@ -231,16 +231,17 @@ pub(crate) fn read_frame(text: &str) -> Result<ClientFrame, Refusal> {
         let kind: String = kind.chars().take(64).collect();
         return Err(Refusal::new(ErrorCode::UnknownFrame, format!("{kind:?} is none of {}", KNOWN.join(", "))));
     }
-    serde_json::from_str(text).map_err(|error| Refusal::new(ErrorCode::InvalidData, error.to_string()))
+    ClientFrame::read(&kind, text).map_err(|error| Refusal::new(ErrorCode::InvalidData, error.to_string()))
 }
 
 fn reply_ok(reference: &Value, outcome: &campanile_journal::Outcome) -> String {
     let data = RawValue::from_string(outcome.answer.clone()).ok();
     let id = outcome.events.last().map(|event| event.id);
-    ServerFrame::Reply(Reply { reference, ok: true, data: data.as_deref(), id, code: None, message: None }).to_json()
+    ServerFrame::Reply(Reply { reference, ok: true, data: data.as_deref(), id, code: None, message: None, current: None }).to_json()
 }
 
 fn reply_no(reference: &Value, refusal: &Refusal) -> String {
     let (code, message) = (Some(refusal.code.as_str()), Some(refusal.message.as_str()));
-    ServerFrame::Reply(Reply { reference, ok: false, data: None, id: None, code, message }).to_json()
+    let current = refusal.current.as_deref();
+    ServerFrame::Reply(Reply { reference, ok: false, data: None, id: None, code, message, current }).to_json()
 }

@@ -14,7 +14,7 @@ use crate::views::Views;
 use campanile_contract::{Authenticate, Site};
 use campanile_journal::{JournalError, Outcome};
 use campanile_wire::caller::PersonCaller;
-use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode, Event, EventId, Refusal};
+use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode, Event, EventId, Id, Refusal};
 use rand::Rng;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -208,8 +208,17 @@ impl Node {
 
     /// What the roster says of a person's role, which wins over the token's.
     pub fn role_of(&self, person: &str) -> Option<String> {
-        let roles = self.core().members.channels(person);
-        roles.iter().find(|channel| channel.kind() == "role").map(|channel| channel.id().to_owned())
+        self.granted_id(person, "role")
+    }
+
+    /// Whom the roster says a person stands for as a cadet, which wins over the token's.
+    pub fn cadet_of(&self, person: &str) -> Option<Id> {
+        self.granted_id(person, "cadet").and_then(|id| Id::new(&id).ok())
+    }
+
+    fn granted_id(&self, person: &str, kind: &str) -> Option<String> {
+        let channels = self.core().members.channels(person);
+        channels.iter().find(|channel| channel.kind() == kind).map(|channel| channel.id().to_owned())
     }
 
     /// Whether the person is not approved, or not any more.

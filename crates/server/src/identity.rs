@@ -64,10 +64,9 @@ impl Identity {
             _ => self.person(credential.text).map(Caller::Person),
         };
         let mut caller = choose(&found, judge).map_err(Refusal::from)?;
-        if let Caller::Person(person) = &mut caller
-            && let Some(role) = node.role_of(person.id.as_str())
-        {
-            person.role = Some(role);
+        if let Caller::Person(person) = &mut caller {
+            person.role = node.role_of(person.id.as_str()).or(person.role.take());
+            person.cadet = node.cadet_of(person.id.as_str()).or(person.cadet.take());
         }
         Ok(caller)
     }
