@@ -6,6 +6,7 @@ use crate::gate::{Gate, Rates};
 use crate::http::documents::Documents;
 use crate::identity::{Identity, TokenPort};
 use crate::maintenance;
+use crate::sync::Processor;
 use anyhow::{Context, Result};
 use campanile_contract::{Registry, Site};
 use campanile_journal::SystemClock;
@@ -25,6 +26,8 @@ pub struct App {
     pub(crate) gate: Gate,
     pub(crate) documents: Documents,
     pub(crate) config: Config,
+    /// Rows of other programs that become events.
+    pub sync: Processor,
     pub(crate) dev: bool,
 }
 
@@ -37,6 +40,7 @@ impl App {
         let rule = if dev { SecretRule::AnyForDev } else { SecretRule::Strong };
         let (verifier, api_keys, origins) = (config.verifier(rule)?, config.api_keys(rule)?, config.origins()?);
         let site = open_site(&config).await?;
+        let sync = Processor::new(&site, config.sync_sources()?)?;
         let sources = config.auth.sources.clone().unwrap_or_else(|| Source::ALL.to_vec());
         let identity = Arc::new(Identity { verifier, api_keys, sources, site: site.clone() });
         let port = Arc::new(TokenPort(Arc::clone(&identity)));
@@ -46,15 +50,17 @@ impl App {
             signed_in_per_hour: config.limits.rest_per_hour_signed_in,
         };
         let (gate, documents) = (Gate::new(rates), Documents::of(&site.registry, config.listen));
-        Ok(Arc::new(Self { site, node, identity, origins, gate, documents, config, dev }))
+        Ok(Arc::new(Self { site, node, identity, origins, gate, documents, config, sync, dev }))
     }
 
-    /// Starts the workers of the job queue; they end with `stop`.
+    /// Starts the workers of the job queue and the processor of sync events; they end with `stop`.
     ///
     /// # Errors
     /// When a schedule cannot be read: a programmer's error.
     pub(crate) fn work(&self, stop: &CancellationToken) -> Result<TaskTracker> {
-        maintenance::start(&self.site, stop)
+        let tasks = maintenance::start(&self.site, &self.sync, stop)?;
+        self.sync.start(&tasks, stop);
+        Ok(tasks)
     }
 
     /// How a WebSocket route refuses.

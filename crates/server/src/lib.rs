@@ -12,3 +12,4 @@ mod listen;
 mod log;
 mod maintenance;
 mod stall;
+pub mod sync;

@@ -1,6 +1,10 @@
 //! The command line.
 
+mod backup;
 mod import;
+mod process_sync_events;
+mod progress;
+mod restore;
 mod serve;
 
 use crate::config::Config;
@@ -23,6 +27,12 @@ enum Command {
     Serve(serve::Serve),
     /// Imports courses, people and registrations from CSV files.
     Import(import::Import),
+    /// Writes a verified backup of the store into a new file, while the server runs.
+    Backup(backup::Backup),
+    /// Restores the store from a backup, in a new epoch. The server must not run.
+    Restore(restore::Restore),
+    /// Turns the rows that wait in sync_events, and in every [[sync_source]], into events.
+    ProcessSyncEvents(process_sync_events::ProcessSyncEvents),
 }
 
 /// Where the configuration comes from.
@@ -58,6 +68,9 @@ pub fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Serve(serve) => serve.run().await,
             Command::Import(import) => import.run().await,
+            Command::Backup(backup) => backup.run().await,
+            Command::Restore(restore) => restore.run().await,
+            Command::ProcessSyncEvents(process) => process.run().await,
         }
     });
     // Connections that did not end in their grace are cut here.

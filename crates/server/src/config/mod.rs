@@ -5,12 +5,14 @@ mod event_type;
 mod limits;
 mod log;
 mod route;
+mod sync;
 
 pub use auth::{ApiKeyEntry, Auth, KeyEntry};
 pub use event_type::EventTypeEntry;
 pub use limits::Limits;
 pub use log::Log;
 pub use route::{Reject, RouteEntry};
+pub use sync::{SyncSetting, SyncSourceEntry};
 
 use crate::auth::{AllowedOrigins, ApiKeys, SecretRule, Verifier};
 use anyhow::{Context, Result};
@@ -36,6 +38,8 @@ pub struct Config {
     pub api_key: Vec<ApiKeyEntry>,
     /// The host's own event types.
     pub event_type: Vec<EventTypeEntry>,
+    /// Tables whose rows become events, beside our own `sync_events`.
+    pub sync_source: Vec<SyncSourceEntry>,
     /// How each WebSocket route refuses: `{"/ws": {"reject": "http"}}`.
     pub route: BTreeMap<String, RouteEntry>,
     /// Limits that differ from the defaults.
@@ -53,6 +57,7 @@ impl Default for Config {
             auth: Auth::default(),
             api_key: Vec::new(),
             event_type: Vec::new(),
+            sync_source: Vec::new(),
             route: BTreeMap::new(),
             limits: Limits::default(),
             log: Log::default(),
@@ -98,6 +103,14 @@ impl Config {
     /// When an entry is neither an origin nor a host.
     pub fn origins(&self) -> Result<AllowedOrigins> {
         Ok(AllowedOrigins::new(&self.allowed_origins)?)
+    }
+
+    /// The tables whose rows become events.
+    ///
+    /// # Errors
+    /// When two have one name, a name is none, or a number is out of its range.
+    pub fn sync_sources(&self) -> Result<Vec<SyncSetting>> {
+        sync::sources(&self.sync_source, &self.store)
     }
 
     /// The host's event types.
