@@ -110,3 +110,19 @@ pub async fn wait_for(people: &mut JoinSet<Actor>, patience: Duration, setting: 
     }
     Ok(finished)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_has_its_kills_and_one_of_both_at_once() {
+        for scale in [Scale::full(), Scale::short()] {
+            let victims = victims(scale, &mut StdRng::seed_from_u64(1));
+            let hit = |spared| victims.iter().filter(|victim| **victim != spared).count();
+            assert_eq!(hit(Victim::Postgres), scale.kills as usize);
+            assert_eq!(hit(Victim::Campanile), scale.postgres_kills as usize);
+            assert_eq!(victims.iter().filter(|victim| **victim == Victim::Both).count(), 1);
+        }
+    }
+}
