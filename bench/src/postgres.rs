@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 use tokio::process::{Child, Command};
 
 /// A server that is not ready by then has failed the run; after a kill it first repeats its log.
-const READY_MAX: Duration = Duration::from_secs(60);
+const READY_MAX: Duration = Duration::from_secs(180);
 /// How often its pid file is looked at.
 const READY_PAUSE: Duration = Duration::from_millis(20);
 /// How long a fast shutdown may take.
