@@ -57,7 +57,7 @@ impl Summary<'_> {
 
     fn write(&self, out: &mut String, args: &AcceptanceArgs) -> std::fmt::Result {
         let form = if args.short { ", short form" } else { "" };
-        writeln!(out, "### Act four on {}: a Django project beside Campanile{form}\n", args.store_name())?;
+        writeln!(out, "## Act four on {}: a Django project beside Campanile{form}\n", args.store_name())?;
         writeln!(
             out,
             "Machine: {}; server, PostgreSQL, Django and bench share it.  \nCommand: `{}`\n",
