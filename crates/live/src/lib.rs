@@ -14,6 +14,7 @@ mod mailbox;
 mod members;
 mod metrics;
 mod node;
+mod outgoing;
 mod revocations;
 mod session;
 pub mod socket;
@@ -21,9 +22,10 @@ mod tail;
 mod views;
 
 pub use access::{CONNECTIONS_LISTED_MAX, OpenConnection};
+pub use delivery::Delivery;
 pub use dialogue::Dialogue;
 pub use limits::LiveLimits;
-pub use metrics::{LATENCY_BOUNDS_MS, Metrics, Transport};
+pub use metrics::{Metrics, Transport};
 pub use node::{Connect, Node, Refused};
 pub use session::{Ending, Outgoing, Session};
 

@@ -7,14 +7,17 @@ use crate::http::{self, documents::Documents};
 use crate::identity::{Identity, Known, TokenPort};
 use crate::issuer::Issuers;
 use crate::maintenance;
+use crate::measures::Measures;
 use crate::refusals::Refusals;
 use crate::sync::Processor;
+use crate::telemetry::Telemetry;
 use anyhow::{Context, Result, bail};
 use arc_swap::{ArcSwap, Guard};
 use campanile_contract::{Registry, Site};
 use campanile_journal::{Clock, SystemClock};
 use campanile_live::{LiveLimits, Node};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,11 +30,15 @@ pub struct App {
     pub(crate) identity: Arc<Identity>,
     pub(crate) origins: ArcSwap<AllowedOrigins>,
     pub(crate) gate: Gate,
+    pub(crate) measures: Measures,
+    pub(crate) telemetry: Telemetry,
     pub(crate) documents: Documents,
     config: ArcSwap<Config>,
     /// Rows of other programs that become events.
     pub sync: Processor,
     pub(crate) dev: bool,
+    /// The worker and the scheduler of the job queue, once they were started.
+    workers: OnceLock<[AbortHandle; 2]>,
 }
 
 impl App {
@@ -49,8 +56,23 @@ impl App {
         let limits = LiveLimits { token_life_ms_max: config.auth.token_life_ms_max(), ..config.limits.live() };
         let node = Node::start(site.clone(), port, limits).await.context("loading the site")?;
         let (gate, documents) = (Gate::new(rates(&config)), Documents::of(&site.registry, config.listen));
+        let (measures, telemetry) = (Measures::new(), Telemetry::start(&config.telemetry)?);
+        telemetry.follow(&site.journal);
         let (origins, config) = (ArcSwap::from_pointee(origins), ArcSwap::from_pointee(config));
-        Ok(Arc::new(Self { site, node, identity, origins, gate, documents, config, sync, dev }))
+        Ok(Arc::new(Self {
+            site,
+            node,
+            identity,
+            origins,
+            gate,
+            measures,
+            telemetry,
+            documents,
+            config,
+            sync,
+            dev,
+            workers: OnceLock::new(),
+        }))
     }
 
     /// The configuration in force. Read it anew for each request; it changes with a reload.
@@ -80,9 +102,16 @@ impl App {
     /// # Errors
     /// When a schedule cannot be read: a programmer's error.
     pub(crate) fn work(&self, stop: &CancellationToken) -> Result<TaskTracker> {
-        let tasks = maintenance::start(&self.site, &self.sync, self.config().auth.token_life_ms_max(), stop)?;
+        let life_ms = self.config().auth.token_life_ms_max();
+        let (tasks, workers) = maintenance::start(&self.site, &self.sync, life_ms, stop)?;
         self.sync.start(&tasks, stop);
+        let _ = self.workers.set(workers);
         Ok(tasks)
+    }
+
+    /// Whether this process carries out jobs: its worker and its scheduler both run.
+    pub(crate) fn is_working(&self) -> bool {
+        self.workers.get().is_some_and(|workers| workers.iter().all(|worker| !worker.is_finished()))
     }
 
     /// How a WebSocket route refuses.

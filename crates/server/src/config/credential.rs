@@ -51,7 +51,6 @@ pub struct IntrospectionEntry {
     pub secret: Option<String>,
     /// Further headers.
     #[serde(default)]
-    #[schemars(example = serde_json::json!({ "X-School": "tower" }))]
     pub headers: BTreeMap<String, String>,
     /// How long an answer may take, in milliseconds.
     #[serde(default = "timeout_ms")]

@@ -150,7 +150,8 @@ pub fn toml_example() -> String {
         let name = key.names.last().expect("a key has a name");
         if holds_tables(key.node) {
             // A table of known keys may stand empty; an entry of a list may not.
-            let mark = if matches!(key.node.kind(), Kind::Table(_)) { "" } else { "#" };
+            let may_stand_empty = matches!(key.node.kind(), Kind::Table(_)) && key.node.required().is_empty();
+            let mark = if may_stand_empty { "" } else { "#" };
             let _ = write!(text, "\n# {}\n{mark}{}\n", key.node.description(), header(&key));
         } else {
             let _ = write!(text, "# {}\n#{name} = {}\n", comment(&key), inline(&shown(&key)));
