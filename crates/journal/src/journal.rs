@@ -8,6 +8,7 @@ use crate::log::{self, NewEvent};
 use crate::membership::{self, Membership};
 use crate::migrate::{self, Migration};
 use crate::store::Store;
+use crate::sync;
 use crate::tx::{Unit, UnitError};
 use crate::writer::{Outcome, Request, Work, Writer, commit_alone};
 use campanile_wire::{Channel, Event, EventId};
@@ -69,6 +70,13 @@ impl Default for JournalLimits {
     }
 }
 
+/// The tables of this crate.
+pub(crate) const OWN_MIGRATIONS: [Migration; 3] = [
+    Migration { feature: "journal", number: 1, sql: include_str!("schema/0001.sql") },
+    Migration { feature: "journal", number: 2, sql: include_str!("schema/0002.sql") },
+    sync::MIGRATION,
+];
+
 /// The end of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
@@ -128,12 +136,7 @@ impl Journal {
         let store = Store::open(url, &limits).await?;
         let mut conn = store.writing().await?;
         store.check_flushes(&mut conn, limits.durability).await?;
-        let mut all = vec![
-            Migration { feature: "journal", number: 1, sql: include_str!("schema/0001.sql") },
-            Migration { feature: "journal", number: 2, sql: include_str!("schema/0002.sql") },
-        ];
-        all.extend_from_slice(migrations);
-        migrate::run(&mut conn, &all, clock.now_ms()).await?;
+        migrate::run(&mut conn, &[&OWN_MIGRATIONS, migrations].concat(), clock.now_ms()).await?;
         drop(conn);
         let (committed, _) = broadcast::channel(limits.commits_in_memory_max);
         let (queue, requests) = mpsc::channel(limits.queue_requests_max);
@@ -184,6 +187,10 @@ impl Journal {
     /// Notified after each commit of this process that enqueued jobs.
     pub(crate) fn jobs_enqueued(&self) -> &Notify {
         &self.writer.jobs_enqueued
+    }
+
+    pub(crate) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.writer.store)
     }
 
     /// The clock that this journal was opened with.

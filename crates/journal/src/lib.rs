@@ -3,6 +3,7 @@
 //! Invariant: what this crate acknowledged is committed and flushed. It is the only place that knows SQLite from PostgreSQL; both run
 //! the same SQL texts.
 
+mod backup;
 pub mod clock;
 mod db;
 mod error;
@@ -13,12 +14,15 @@ mod journal;
 mod log;
 mod membership;
 mod migrate;
+mod probe;
 mod retention;
 mod store;
+mod sync;
 mod ticket;
 mod tx;
 mod writer;
 
+pub use backup::{Backup, BackupProgress, OnProgress, RESTORE_IDS_SKIPPED, Restored, backup, restore};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use db::{Row, Value};
 pub use error::JournalError;
@@ -31,6 +35,8 @@ pub use journal::{Durability, Head, Journal, JournalLimits, Reader, Snapshot};
 pub use log::NewEvent;
 pub use membership::Membership;
 pub use migrate::Migration;
+pub use probe::{Probed, probe};
 pub use retention::Retention;
+pub use sync::{SYNC_BATCH_ROWS_MAX, SYNC_KEPT_MS, SyncColumns, SyncMap, SyncPass, SyncRow, SyncSource, SyncSpec, SyncTurn};
 pub use tx::{Tx, Unit, UnitError};
 pub use writer::{Outcome, Placed};

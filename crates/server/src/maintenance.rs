@@ -1,5 +1,6 @@
 //! The workers of this process: the features' jobs, and maintenance as a scheduled one, once a tick for a whole cluster.
 
+use crate::sync::{self, Processor};
 use anyhow::Result;
 use campanile_contract::Site;
 use campanile_journal::{
@@ -10,17 +11,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// The job's kind and its schedule's name.
-const MAINTAIN: &str = "maintain";
+pub(crate) const MAINTAIN: &str = "maintain";
 /// Every ten minutes.
 const EVERY: &str = "*/10 * * * *";
 
 /// The workers of this process: they end with `stop`, after their running jobs.
-pub(crate) fn start(site: &Site, stop: &CancellationToken) -> Result<TaskTracker> {
+pub(crate) fn start(site: &Site, sync: &Processor, stop: &CancellationToken) -> Result<TaskTracker> {
     let limits = JobLimits::default();
-    let own = Handlers::default().with(MAINTAIN, Maintain(site.clone()));
+    let own = Handlers::default().with(MAINTAIN, Maintain(site.clone())).with_shared(sync::CLEAN, sync.cleaner());
     let handlers = site.registry.jobs().fold(own, |all, job| all.with_shared(job.kind, (job.handler)()));
     let worker = Worker::new(&site.journal, DEFAULT_QUEUE, handlers, limits.clone(), random_jitter());
-    let mut schedules = vec![Schedule::new(MAINTAIN, EVERY, MAINTAIN, "{}")?];
+    let mut schedules = vec![
+        Schedule::new(MAINTAIN, EVERY, MAINTAIN, "{}")?,
+        Schedule::new(sync::CLEAN, sync::CLEAN_EVERY, sync::CLEAN, "{}")?,
+    ];
     for job in site.registry.jobs() {
         if let Some(cron) = job.cron {
             schedules.push(Schedule::new(job.kind, cron, job.kind, "{}")?);

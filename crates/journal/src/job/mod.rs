@@ -18,7 +18,7 @@ mod limits;
 mod queue;
 mod run;
 mod schedule;
-mod statement;
+pub(crate) mod statement;
 mod worker;
 
 pub use backoff::{Jitter, random_jitter};

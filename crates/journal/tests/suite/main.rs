@@ -20,6 +20,7 @@ mod power;
 mod retention;
 mod server;
 mod start;
+mod sync;
 mod tickets;
 mod trace;
 mod weather;
