@@ -2,7 +2,7 @@
 
 mod database;
 
-use crate::{Action, Caller, Effect, Feature, Id, Method, Refusal, Registry, Site, View};
+use crate::{Action, Caller, Effect, Feature, Fields, Id, Method, Refusal, Registry, Site, View};
 use campanile_journal::{Handlers, JournalLimits, ManualClock, Outcome, run_due};
 use campanile_wire::caller::{PersonCaller, ServiceCaller};
 use campanile_wire::{Event, EventId};
@@ -60,7 +60,7 @@ impl Bench {
     ///
     /// # Errors
     /// The command's refusal.
-    pub async fn run(&self, caller: &Caller, name: &str, fields: Value) -> Result<Outcome, Refusal> {
+    pub async fn run(&self, caller: &Caller, name: &str, fields: impl Into<Fields>) -> Result<Outcome, Refusal> {
         let command = *self.site.registry.command(name)?;
         self.site.command(caller, &command, fields, None).await.map_err(Refusal::from)
     }

@@ -1,8 +1,8 @@
 //! Commands: one file each in a feature. The same door for HTTP, WebSocket and tests.
 
 use crate::event_type::EventType;
+use crate::fields::Fields;
 use crate::publish::Publish;
-use crate::read;
 use crate::registry::Registry;
 use campanile_journal::{JournalError, NewEvent, Row, Tx, Unit, UnitError, Value};
 use campanile_wire::{Caller, Channel, Effect, Refusal};
@@ -110,7 +110,7 @@ impl<'a> Ctx<'a> {
     }
 }
 
-type Prepare = fn(serde_json::Value, &Caller, &Arc<Registry>) -> Result<Box<dyn Unit>, Refusal>;
+type Prepare = fn(&Fields, &Caller, &Arc<Registry>) -> Result<Box<dyn Unit>, Refusal>;
 
 /// A command with its type erased, as a feature lists it.
 #[derive(Clone, Copy)]
@@ -136,12 +136,8 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
     schemars::schema_for!(T)
 }
 
-fn prepare<C: Command>(
-    fields: serde_json::Value,
-    caller: &Caller,
-    registry: &Arc<Registry>,
-) -> Result<Box<dyn Unit>, Refusal> {
-    let command: C = read::from_fields(fields)?;
+fn prepare<C: Command>(fields: &Fields, caller: &Caller, registry: &Arc<Registry>) -> Result<Box<dyn Unit>, Refusal> {
+    let command: C = fields.read()?;
     command.permit(caller)?;
     command.check()?;
     Ok(Box::new(Prepared { command, caller: caller.clone(), registry: Arc::clone(registry) }))

@@ -18,7 +18,7 @@ pub struct Line<const CHARS_MAX: usize>(String);
 pub struct Text<const CHARS_MAX: usize>(String);
 
 /// A share of the whole, from 0 to 100.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Percent(f64);
 
@@ -137,6 +137,13 @@ impl<const CHARS_MAX: usize> JsonSchema for Text<CHARS_MAX> {
 
 // === impl Percent ===
 
+impl Percent {
+    /// The number.
+    pub fn as_f64(self) -> f64 {
+        self.0
+    }
+}
+
 impl TryFrom<f64> for Percent {
     type Error = InvalidField;
 
@@ -171,6 +178,18 @@ impl JsonSchema for Percent {
 // === impl Timestamp ===
 
 impl Timestamp {
+    /// This instant, with milliseconds: `2026-01-15T10:30:00.000Z`.
+    pub fn at_ms(unix_ms: i64) -> Self {
+        Self(instant::format(unix_ms))
+    }
+
+    /// The whole second of this instant: `2026-01-15T10:30:00Z`.
+    pub fn at_second(unix_ms: i64) -> Self {
+        let with_ms = instant::format(unix_ms);
+        let (second, _) = with_ms.split_once('.').expect("instants are formatted with milliseconds");
+        Self(format!("{second}Z"))
+    }
+
     /// The instant in unix milliseconds.
     pub fn unix_ms(&self) -> i64 {
         instant::parse(&self.0).expect("a timestamp was checked when it was made")

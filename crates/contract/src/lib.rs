@@ -2,12 +2,14 @@
 //!
 //! Invariant: nothing here knows a socket, a session or HTTP; a feature that imports only this crate cannot reach one.
 
+mod asked;
 mod authenticate;
 pub mod bench;
 mod command;
 mod event_type;
 mod feature;
 mod field;
+mod fields;
 mod job;
 mod publish;
 mod query;
@@ -17,6 +19,7 @@ mod route;
 mod site;
 mod view;
 
+pub use asked::{Asked, PAGE_ROWS, PAGE_ROWS_MAX, PageLimit};
 pub use authenticate::Authenticate;
 pub use campanile_journal::{
     Handler, Job, JobError, JournalError, Migration, NewJob, Reader, Retention, Row, UnitError, Value,
@@ -26,6 +29,7 @@ pub use command::{Command, CommandType, Ctx};
 pub use event_type::{ChannelKind, Class, DataCheck, EventType, History, Origin, Subject};
 pub use feature::Feature;
 pub use field::{Line, Percent, Text, Timestamp};
+pub use fields::Fields;
 pub use job::JobType;
 pub use publish::{DATA_BYTES_MAX, DATA_DEPTH_MAX, PUBLISH_EVENTS_MAX, Publish, PublishBody};
 pub use query::{Query, QueryType};

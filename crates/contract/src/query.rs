@@ -23,8 +23,8 @@ pub trait Query: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// `forbidden`, usually.
     fn permit(&self, caller: &Caller) -> Result<(), Refusal>;
 
-    /// Reads the answer.
-    fn read(&self, reader: &mut Reader) -> impl Future<Output = Result<Self::Answer, UnitError>> + Send;
+    /// Reads the answer, for this caller.
+    fn read(&self, caller: &Caller, reader: &mut Reader) -> impl Future<Output = Result<Self::Answer, UnitError>> + Send;
 }
 
 type Read = for<'a> fn(serde_json::Value, &'a Caller, &'a mut Reader) -> BoxFuture<'a, Result<String, UnitError>>;
@@ -57,7 +57,7 @@ fn read<'a, Q: Query>(
     Box::pin(async move {
         let query: Q = read::from_fields(fields)?;
         query.permit(caller)?;
-        let answer = query.read(reader).await?;
+        let answer = query.read(caller, reader).await?;
         serde_json::to_string(&answer).map_err(|error| JournalError::Statement(error.to_string()).into())
     })
 }

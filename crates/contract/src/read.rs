@@ -7,10 +7,21 @@ use std::fmt::Display;
 /// Errors repeat what they met; this much of it goes out.
 const SENTENCE_CHARS_MAX: usize = 300;
 
-/// The fields of a command or query.
+/// The fields of a query.
 pub(crate) fn from_fields<T: DeserializeOwned>(fields: serde_json::Value) -> Result<T, Refusal> {
     serde_path_to_error::deserialize(fields)
         .map_err(|error| Refusal::new(ErrorCode::InvalidData, sentence(error.path(), error.inner())))
+}
+
+/// The fields of a command. Line and column are those of a text that we wrote: whoever sent the fields never saw it.
+pub(crate) fn from_command_fields<T: DeserializeOwned>(json: &str) -> Result<T, Refusal> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let inner = error.inner().to_string();
+        let place = format!(" at line {} column {}", error.inner().line(), error.inner().column());
+        let inner = inner.strip_suffix(&place).unwrap_or(&inner);
+        Refusal::new(ErrorCode::InvalidData, sentence(error.path(), &inner))
+    })
 }
 
 /// The data of an event, which must be one JSON value and nothing after it.

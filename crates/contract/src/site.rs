@@ -1,5 +1,6 @@
 //! A site: one school, one journal, one registry. Everything hangs on this value, so that a process can hold many.
 
+use crate::fields::Fields;
 use crate::publish::PublishBody;
 use crate::query::QueryType;
 use crate::registry::Registry;
@@ -69,10 +70,10 @@ impl Site {
         &self,
         caller: &Caller,
         command: &crate::CommandType,
-        fields: serde_json::Value,
+        fields: impl Into<Fields>,
         repeatable: Option<Repeatable<'_>>,
     ) -> Result<Outcome, UnitError> {
-        let unit = (command.prepare)(fields, caller, &self.registry)?;
+        let unit = (command.prepare)(&fields.into(), caller, &self.registry)?;
         self.journal.run(unit, idempotency(caller, repeatable)).await
     }
 

@@ -16,4 +16,7 @@ macro_rules! features {
 
 features! {
     roster
+    grading
+    notifications
+    broadcast
 }

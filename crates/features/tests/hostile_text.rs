@@ -1,22 +1,29 @@
 //! 515 strings that have broken somebody's software: each is stored and told as it came, or refused with `invalid_data`.
 
 use campanile_contract::bench::{Bench, service};
-use campanile_contract::{ErrorCode, Id, Line, Refusal};
+use campanile_contract::{ErrorCode, Id, Line, Refusal, Text};
 use campanile_features::ALL;
 use campanile_features::roster::csv;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::path::Path;
 
+/// Prints past the test runner, which swallows what passing tests print: the figures are meant to be read.
+fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "vectors: {line}");
+}
+
 /// The strings; none, and a line that says so, where the environment does not name the vectors.
 fn strings() -> Vec<String> {
     let Ok(folder) = std::env::var("CAMPANILE_VECTORS") else {
-        println!("CAMPANILE_VECTORS is not set: hostile strings were not tried");
+        say("skipped: CAMPANILE_VECTORS is not set (naughty-strings)");
         return Vec::new();
     };
     let json = std::fs::read_to_string(Path::new(&folder).join("naughty-strings/blns.json")).unwrap();
     let strings: Vec<String> = serde_json::from_str(&json).unwrap();
     assert!(strings.len() >= 500);
+    say(&format!("naughty-strings: {} strings stored and told, on every store", strings.len()));
     strings
 }
 
@@ -100,4 +107,38 @@ fn a_field_of_a_csv_file_is_read_as_it_was_written_or_refused() {
     let fine = strings.iter().enumerate().filter(|(_, title)| Line::<200>::new(title.as_str()).is_ok());
     assert!(read.eq(fine.map(|(place, title)| (place.to_string(), title.clone()))));
     assert!(rows.iter().any(Result::is_err) || strings.is_empty(), "some of them are refused");
+}
+
+#[tokio::test]
+async fn what_graders_write_is_told_and_recorded_as_it_came_or_refused() {
+    let strings = strings();
+    for bench in Bench::on_every_store(ALL).await {
+        let grader = service(&["grading", "notifications"]);
+        bench.run(&grader, "save_cadet", json!({"cadet_id": 1, "name": "Grace"})).await.unwrap();
+        for text in &strings {
+            let merit = json!({"cadet_id": 1, "type": "merit", "points": 1, "reason": text});
+            let message = json!({"user_id": 1, "message": text});
+            for (name, fields, field) in [("add_merit", merit, "reason"), ("send_notification", message, "message")] {
+                match bench.run(&grader, name, fields).await {
+                    Ok(outcome) => {
+                        let id = outcome.events[0].id;
+                        let events = bench.site.journal.read(id - 1, id, 1).await.unwrap();
+                        assert_eq!(serde_json::from_str::<Value>(&events[0].data).unwrap()[field], **text);
+                    }
+                    Err(refusal) => {
+                        assert!(Text::<2_000>::new(text.as_str()).is_err(), "{text:?} was refused: {refusal}");
+                        assert_eq!(refusal.code, ErrorCode::InvalidData, "{text:?}");
+                        assert!(refusal.message.starts_with(&format!("{field}: ")), "{text:?}: {refusal}");
+                    }
+                }
+            }
+        }
+        let taken = strings.iter().filter(|text| Text::<2_000>::new(text.as_str()).is_ok()).count();
+        let sheet = bench.ask(&grader, "/api/cadets/{cadet_id}", json!({"cadet_id": "1"})).await.unwrap();
+        assert_eq!(sheet["merit_points"], taken);
+        let mut reader = bench.site.journal.reader().await.unwrap();
+        let rows = reader.fetch("SELECT reason FROM merit ORDER BY version", &[]).await.unwrap();
+        let kept: Vec<_> = rows.iter().map(|row| row.text("reason").unwrap()).collect();
+        assert!(kept.iter().eq(strings.iter().filter(|text| Text::<2_000>::new(text.as_str()).is_ok())));
+    }
 }

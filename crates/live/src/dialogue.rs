@@ -3,8 +3,8 @@
 use crate::admission::Bucket;
 use crate::session::{Ending, Session};
 use bytes::Bytes;
-use campanile_contract::Repeatable;
-use campanile_wire::frame::{ClientFrame, Reply, Selection, ServerFrame};
+use campanile_contract::{Fields, Repeatable};
+use campanile_wire::frame::{ClientFrame, CommandFrame, Reply, Selection, ServerFrame};
 use campanile_wire::{Caller, Channel, CloseReason, Cursor, ErrorCode, Refusal, instant};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -51,7 +51,7 @@ impl Dialogue {
 
     /// The message limit of this connection: over it messages are refused, and a client that does not stop is closed.
     fn may_speak(&mut self) -> Result<(), Refusal> {
-        let limits = &self.session.node.limits;
+        let limits = self.session.node.limits();
         let now_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         match self.bucket.take(now_us, limits.messages_per_second_max, limits.messages_burst) {
             Ok(()) => self.refused_in_a_row = 0,
@@ -83,9 +83,7 @@ impl Dialogue {
             }
             ClientFrame::Subscribe(selection) => self.select(selection, true)?,
             ClientFrame::Unsubscribe(selection) => self.select(selection, false)?,
-            ClientFrame::Command { reference, name, data, idempotency_key } => {
-                self.command(reference, &name, data, idempotency_key)?;
-            }
+            ClientFrame::Command(command) => self.command(command)?,
             ClientFrame::Signal { signal, channel, data } => self.signal(&signal, &channel, &data)?,
         }
         Ok(())
@@ -116,7 +114,7 @@ impl Dialogue {
         }
         let channels = &selection.channels;
         let frame = if reads { ServerFrame::Subscribed { channels } } else { ServerFrame::Unsubscribed { channels } };
-        session.mailbox.push_answer(session.encode(&frame), &session.node.limits);
+        session.mailbox.push_answer(session.encode(&frame), &session.node.limits());
         Ok(())
     }
 
@@ -138,7 +136,7 @@ impl Dialogue {
             return Err(Refusal::new(ErrorCode::Forbidden, format!("{name} of {channel} is not yours to read")));
         }
         if !self.session.views.contains(&at) {
-            let most = node.limits.views_per_connection_max;
+            let most = node.limits().views_per_connection_max;
             if self.session.views.len() >= most {
                 return Err(Refusal::new(ErrorCode::RateLimited, format!("at most {most} views on a connection")));
             }
@@ -149,14 +147,16 @@ impl Dialogue {
     }
 
     /// Runs in its own task, so that deliveries go on while the commit is flushed.
-    fn command(&self, reference: Value, name: &str, data: Value, key: Option<String>) -> Result<(), Refusal> {
+    fn command(&self, frame: CommandFrame) -> Result<(), Refusal> {
         let node = &self.session.node;
-        let command = *match node.site.registry.command(name) {
-            Ok(command) => command,
+        let CommandFrame { reference, name, data, idempotency_key: key } = frame;
+        let prepared = node.site.registry.command(&name).and_then(|command| Ok((*command, Fields::of_frame(&data)?)));
+        let (command, fields) = match prepared {
+            Ok(prepared) => prepared,
             Err(refusal) => return self.reply_refused(&reference, &refusal),
         };
         let in_flight = Arc::clone(&self.commands_in_flight);
-        if in_flight.fetch_add(1, Ordering::SeqCst) >= node.limits.commands_in_flight_max {
+        if in_flight.fetch_add(1, Ordering::SeqCst) >= node.limits().commands_in_flight_max {
             in_flight.fetch_sub(1, Ordering::SeqCst);
             return self.reply_refused(&reference, &ErrorCode::RateLimited.into());
         }
@@ -164,9 +164,9 @@ impl Dialogue {
         let mut caller = self.session.caller.clone();
         caller.role = node.role_of(caller.id.as_str()).or(caller.role);
         tokio::spawn(async move {
-            let body = data.to_string();
+            let body = fields.as_str().to_owned();
             let repeatable = key.as_deref().map(|key| Repeatable { key, route: command.name, body: body.as_bytes() });
-            let outcome = node.site.command(&Caller::Person(caller), &command, data, repeatable).await;
+            let outcome = node.site.command(&Caller::Person(caller), &command, fields, repeatable).await;
             if let Ok(outcome) = &outcome {
                 node.applied(outcome).await;
             }
@@ -175,14 +175,14 @@ impl Dialogue {
                 Err(campanile_journal::UnitError::Refused(refusal)) => reply_no(&reference, refusal),
                 Err(campanile_journal::UnitError::Store(error)) => reply_no(&reference, &error.code().into()),
             };
-            mailbox.push_answer(frame, &node.limits);
+            mailbox.push_answer(frame, &node.limits());
             in_flight.fetch_sub(1, Ordering::SeqCst);
         });
         Ok(())
     }
 
     fn reply_refused(&self, reference: &Value, refusal: &Refusal) -> Result<(), Refusal> {
-        self.session.mailbox.push_answer(reply_no(reference, refusal), &self.session.node.limits);
+        self.session.mailbox.push_answer(reply_no(reference, refusal), &self.session.node.limits());
         Ok(())
     }
 
@@ -195,15 +195,15 @@ impl Dialogue {
         }
         let frame = ServerFrame::Signal { signal, channel, from: &self.session.caller.id, data };
         let json = Bytes::from(frame.to_json());
-        let expires_at_ms = node.now_ms() + node.limits.signal_ms_max;
+        let expires_at_ms = node.now_ms() + node.limits().signal_ms_max;
         for mailbox in core.hub.readers(channel, self.session.key) {
-            mailbox.push_signal(expires_at_ms, json.clone(), &node.limits);
+            mailbox.push_signal(expires_at_ms, json.clone(), &node.limits());
         }
         Ok(())
     }
 
     fn say(&self, frame: &ServerFrame<'_>) {
-        self.session.mailbox.push_answer(self.session.encode(frame), &self.session.node.limits);
+        self.session.mailbox.push_answer(self.session.encode(frame), &self.session.node.limits());
     }
 
     fn error(&self, refusal: &Refusal) {
@@ -231,16 +231,18 @@ pub(crate) fn read_frame(text: &str) -> Result<ClientFrame, Refusal> {
         let kind: String = kind.chars().take(64).collect();
         return Err(Refusal::new(ErrorCode::UnknownFrame, format!("{kind:?} is none of {}", KNOWN.join(", "))));
     }
-    serde_json::from_str(text).map_err(|error| Refusal::new(ErrorCode::InvalidData, error.to_string()))
+    ClientFrame::read(&kind, text).map_err(|error| Refusal::new(ErrorCode::InvalidData, error.to_string()))
 }
 
 fn reply_ok(reference: &Value, outcome: &campanile_journal::Outcome) -> String {
     let data = RawValue::from_string(outcome.answer.clone()).ok();
     let id = outcome.events.last().map(|event| event.id);
-    ServerFrame::Reply(Reply { reference, ok: true, data: data.as_deref(), id, code: None, message: None }).to_json()
+    ServerFrame::Reply(Reply { reference, ok: true, data: data.as_deref(), id, code: None, message: None, current: None })
+        .to_json()
 }
 
 fn reply_no(reference: &Value, refusal: &Refusal) -> String {
     let (code, message) = (Some(refusal.code.as_str()), Some(refusal.message.as_str()));
-    ServerFrame::Reply(Reply { reference, ok: false, data: None, id: None, code, message }).to_json()
+    let current = refusal.current.as_deref();
+    ServerFrame::Reply(Reply { reference, ok: false, data: None, id: None, code, message, current }).to_json()
 }

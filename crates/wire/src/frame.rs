@@ -40,18 +40,10 @@ pub enum ClientFrame {
     /// Takes them away again.
     Unsubscribe(Selection),
     /// Runs a command by the same door as HTTP.
-    Command {
-        /// Echoed in the `reply`.
-        #[serde(rename = "ref", default)]
-        reference: Value,
-        /// The command's name.
-        name: String,
-        /// Its fields.
-        #[serde(default)]
-        data: Value,
-        /// As the `Idempotency-Key` header.
-        idempotency_key: Option<String>,
-    },
+    ///
+    /// Read by itself, because the fields of a frame that is read by its tag lose the spelling of their numbers.
+    #[serde(skip_deserializing)]
+    Command(CommandFrame),
     /// An ephemeral message to the members of a channel.
     Signal {
         /// What it is: `typing`, `hand_raised` …
@@ -62,6 +54,38 @@ pub enum ClientFrame {
         #[serde(default)]
         data: Value,
     },
+}
+
+/// A command and its fields.
+#[derive(Debug, Deserialize)]
+pub struct CommandFrame {
+    /// Echoed in the `reply`.
+    #[serde(rename = "ref", default)]
+    pub reference: Value,
+    /// The command's name.
+    pub name: String,
+    /// Its fields, as they came.
+    #[serde(default = "no_fields")]
+    pub data: Box<RawValue>,
+    /// As the `Idempotency-Key` header.
+    pub idempotency_key: Option<String>,
+}
+
+impl ClientFrame {
+    /// Reads a frame whose `type` is known already.
+    ///
+    /// # Errors
+    /// When a field is missing or of the wrong type.
+    pub fn read(kind: &str, text: &str) -> serde_json::Result<Self> {
+        match kind {
+            "command" => serde_json::from_str(text).map(Self::Command),
+            _ => serde_json::from_str(text),
+        }
+    }
+}
+
+fn no_fields() -> Box<RawValue> {
+    RawValue::NULL.to_owned()
 }
 
 /// What `subscribe` and `unsubscribe` name: channels, or one view.
@@ -180,6 +204,8 @@ pub struct Reply<'a> {
     pub code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<&'a Value>,
 }
 
 impl ServerFrame<'_> {

@@ -42,6 +42,28 @@ pub const PERSON_SAVED: EventType = EventType {
     data: DataCheck::typed::<PersonSaved>(),
 };
 
+/// A person is approved again.
+pub const PERSON_APPROVED: EventType = EventType {
+    name: Cow::Borrowed("person_approved"),
+    channel_kind: Cow::Borrowed("user"),
+    class: Class::Technical,
+    subject: Subject::ChannelOwner,
+    origin: Origin::Feature,
+    retention: Retention::Forever,
+    data: DataCheck::typed::<ApprovalChanged>(),
+};
+
+/// A person is not approved any more: nothing with a later id reaches them.
+pub const PERSON_UNAPPROVED: EventType = EventType {
+    name: Cow::Borrowed("person_unapproved"),
+    channel_kind: Cow::Borrowed("user"),
+    class: Class::Technical,
+    subject: Subject::ChannelOwner,
+    origin: Origin::Feature,
+    retention: Retention::Forever,
+    data: DataCheck::typed::<ApprovalChanged>(),
+};
+
 /// A person is registered in a course, or has another role there.
 pub const REGISTERED: EventType = EventType {
     name: Cow::Borrowed("registered"),
@@ -113,6 +135,13 @@ pub struct PersonSaved {
     pub role: Role,
     /// The cadet whose data they may see.
     pub cadet_id: Option<Id>,
+}
+
+/// The data of `person_approved` and `person_unapproved`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalChanged {
+    /// The person.
+    pub person_id: Id,
 }
 
 /// The data of `registered`.

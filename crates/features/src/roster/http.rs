@@ -1,6 +1,9 @@
 //! The routes of the roster.
 
-use super::{ImportRoster, ListCourses, RegisterPerson, SaveCourse, SavePerson, WithdrawPerson};
+use super::{
+    ApprovePerson, ImportRoster, ListCourses, ListPeople, RegisterPerson, SaveCourse, SavePerson, ShowPerson, UnapprovePerson,
+    WithdrawPerson,
+};
 use campanile_contract::{Action, CommandType, Method, QueryType, Route};
 
 pub const ROUTES: &[Route] = &[
@@ -13,8 +16,32 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: Method::Put,
         path: "/api/roster/people/{person_id}",
-        summary: "Makes a person, or gives them another name, role or cadet.",
+        summary: "Makes a person, or gives them another name, role, cadet or approval.",
         action: Action::Command(CommandType::of::<SavePerson>()),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/roster/people/{person_id}",
+        summary: "One person.",
+        action: Action::Query(QueryType::of::<ShowPerson>()),
+    },
+    Route {
+        method: Method::Get,
+        path: "/api/roster/people",
+        summary: "People, a page at a time.",
+        action: Action::Query(QueryType::of::<ListPeople>()),
+    },
+    Route {
+        method: Method::Put,
+        path: "/api/roster/people/{person_id}/approval",
+        summary: "Approves a person: from now on they are due what is theirs.",
+        action: Action::Command(CommandType::of::<ApprovePerson>()),
+    },
+    Route {
+        method: Method::Delete,
+        path: "/api/roster/people/{person_id}/approval",
+        summary: "Takes the approval of a person away: nothing with a later id reaches them.",
+        action: Action::Command(CommandType::of::<UnapprovePerson>()),
     },
     Route {
         method: Method::Put,

@@ -43,7 +43,7 @@ impl Query for ListCourses {
         }
     }
 
-    async fn read(&self, reader: &mut Reader) -> Result<CoursesAnswer, UnitError> {
+    async fn read(&self, _: &Caller, reader: &mut Reader) -> Result<CoursesAnswer, UnitError> {
         let rows = reader.fetch(SELECT, &[self.person_id.as_str().into()]).await?;
         let courses = rows.iter().map(course_of).collect::<Result<_, JournalError>>()?;
         Ok(CoursesAnswer { courses })

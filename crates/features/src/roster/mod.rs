@@ -1,5 +1,6 @@
 //! People, courses, and who is registered where: what everybody may see follows from it.
 
+mod approval;
 pub mod csv;
 pub mod event;
 mod http;
@@ -10,6 +11,7 @@ mod register_person;
 mod role;
 mod save_course;
 mod save_person;
+mod show_person;
 mod spelling;
 mod view;
 mod withdraw_person;
@@ -17,12 +19,14 @@ mod withdraw_person;
 #[cfg(test)]
 mod tests;
 
+pub use approval::{ApprovePerson, UnapprovePerson};
 pub use import_roster::{IMPORT_ROWS_MAX, ImportRoster};
 pub use list_courses::ListCourses;
 pub use register_person::RegisterPerson;
 pub use role::Role;
 pub use save_course::SaveCourse;
 pub use save_person::SavePerson;
+pub use show_person::{ListPeople, ShowPerson};
 pub use withdraw_person::WithdrawPerson;
 
 use campanile_contract::{ChannelKind, CommandType, Feature, History, Migration};
@@ -30,12 +34,17 @@ use campanile_contract::{ChannelKind, CommandType, Feature, History, Migration};
 /// The table of contents.
 pub const FEATURE: Feature = Feature {
     name: "roster",
-    migrations: &[Migration { feature: "roster", number: 1, sql: include_str!("0001.sql") }],
+    migrations: &[
+        Migration { feature: "roster", number: 1, sql: include_str!("0001.sql") },
+        Migration { feature: "roster", number: 2, sql: include_str!("0002.sql") },
+    ],
     channel_kinds: &[ChannelKind::new("course", History::SinceGrant)],
     events: &[
         event::ANNOUNCEMENT,
         event::PROGRESS_UPDATE,
         event::PERSON_SAVED,
+        event::PERSON_APPROVED,
+        event::PERSON_UNAPPROVED,
         event::REGISTERED,
         event::WITHDRAWN,
         event::COURSE_SAVED,
@@ -43,6 +52,8 @@ pub const FEATURE: Feature = Feature {
     commands: &[
         CommandType::of::<SaveCourse>(),
         CommandType::of::<SavePerson>(),
+        CommandType::of::<ApprovePerson>(),
+        CommandType::of::<UnapprovePerson>(),
         CommandType::of::<RegisterPerson>(),
         CommandType::of::<WithdrawPerson>(),
         CommandType::of::<ImportRoster>(),

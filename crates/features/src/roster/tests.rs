@@ -422,3 +422,115 @@ async fn what_the_roster_emits_reads_as_its_own_schema_says() {
         assert_eq!(declared.data.check(&event.data), Ok(()), "{event:?}");
     }
 }
+
+const UNAPPROVE: &str = r#"unapprove_person {"person_id":1}"#;
+const APPROVE: &str = r#"approve_person {"person_id":1}"#;
+const SHOW_ADA: &str = r#"/api/roster/people/{person_id} {"person_id":"1"}"#;
+
+#[tokio::test]
+async fn a_person_without_approval_is_suspended_until_it_is_given_again() {
+    check(
+        &[ADA, UNAPPROVE],
+        &[
+            r#"person_unapproved user:1 {"person_id":1} +1 suspended:1"#,
+            r#"{"person_id":1,"is_approved":false,"changed":true}"#,
+        ],
+    )
+    .await;
+    check(
+        &[ADA, UNAPPROVE, APPROVE],
+        &[
+            r#"person_approved user:1 {"person_id":1} -1 suspended:1"#,
+            r#"{"person_id":1,"is_approved":true,"changed":true}"#,
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_approval_that_is_so_already_is_no_event() {
+    check(&[ADA, APPROVE], &[r#"{"person_id":1,"is_approved":true,"changed":false}"#]).await;
+    check(&[ADA, UNAPPROVE, UNAPPROVE], &[r#"{"person_id":1,"is_approved":false,"changed":false}"#]).await;
+}
+
+#[tokio::test]
+async fn only_people_of_the_roster_can_be_approved() {
+    check(&[APPROVE], &["not_found: the roster knows no person 1"]).await;
+    check(&[UNAPPROVE], &["not_found: the roster knows no person 1"]).await;
+}
+
+#[tokio::test]
+async fn saving_a_person_can_change_their_approval_alone() {
+    let suspended = ADA.replace("\"cadet_id\":9", "\"cadet_id\":9,\"is_approved\":false");
+    let unapproved = r#"person_unapproved user:1 {"person_id":1} +1 suspended:1"#;
+    check(&[ADA, &suspended], &[unapproved, r#"{"person_id":1,"changed":true}"#]).await;
+    check(&[ADA, &suspended, &suspended], &[r#"{"person_id":1,"changed":false}"#]).await;
+    check(&[ADA, &suspended, ADA], &[r#"{"person_id":1,"changed":false}"#]).await;
+    let saved =
+        r#"person_saved user:1 {"person_id":1,"name":"Ada","role":"student","cadet_id":9} +1 role:student +1 cadet:9"#;
+    check(&[&suspended], &[unapproved, saved, r#"{"person_id":1,"changed":true}"#]).await;
+    check(
+        &[&suspended, &ADA.replace("Ada", "Ada L.")],
+        &[
+            r#"person_saved user:1 {"person_id":1,"name":"Ada L.","role":"student","cadet_id":9}"#,
+            r#"{"person_id":1,"changed":true}"#,
+        ],
+    )
+    .await;
+    check(
+        &[&suspended, &ADA.replace("\"cadet_id\":9", "\"is_approved\":true")],
+        &[
+            r#"person_approved user:1 {"person_id":1} -1 suspended:1"#,
+            r#"person_saved user:1 {"person_id":1,"name":"Ada","role":"student","cadet_id":null} -1 cadet:9"#,
+            r#"{"person_id":1,"changed":true}"#,
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_is_shown_as_the_roster_holds_them() {
+    let ada = |is_approved: bool| {
+        json!({"person_id": 1, "name": "Ada", "role": "student", "cadet_id": 9, "is_approved": is_approved}).to_string()
+    };
+    check(&[ADA, SHOW_ADA], &[&ada(true)]).await;
+    check(&[ADA, UNAPPROVE, SHOW_ADA], &[&ada(false)]).await;
+    check(&[SHOW_ADA], &["not_found: the roster knows no person 1"]).await;
+}
+
+#[tokio::test]
+async fn people_are_listed_page_by_page_and_by_approval() {
+    for bench in Bench::on_every_store(&[FEATURE]).await {
+        let admin = service(&["roster"]);
+        for id in 1..=5 {
+            let saved = json!({"person_id": id, "name": "P", "role": "student", "is_approved": id % 2 == 1});
+            bench.run(&admin, "save_person", saved).await.unwrap();
+        }
+        for (asked, ids, next) in [
+            (json!({}), vec![1, 2, 3, 4, 5], json!(null)),
+            (json!({"limit": "2"}), vec![1, 2], json!(2)),
+            (json!({"limit": "2", "after": "4"}), vec![5], json!(null)),
+            (json!({"is_approved": "true"}), vec![1, 3, 5], json!(null)),
+            (json!({"is_approved": "false", "limit": "1", "after": "2"}), vec![4], json!(4)),
+        ] {
+            let page = bench.ask(&admin, "/api/roster/people", asked.clone()).await.unwrap();
+            let given: Vec<_> = page["people"].as_array().unwrap().iter().map(|row| row["person_id"].as_i64().unwrap()).collect();
+            assert_eq!((given, &page["next"]), (ids, &next), "{asked}");
+        }
+        for asked in [json!({"limit": "0"}), json!({"limit": "1001"}), json!({"is_approved": "yes"}), json!({"x": "1"})] {
+            let refusal = bench.ask(&admin, "/api/roster/people", asked.clone()).await.unwrap_err();
+            assert_eq!(refusal.code, campanile_contract::ErrorCode::InvalidData, "{asked}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_manage_the_roster_sees_their_own_row_alone() {
+    let forbidden = "forbidden: this needs an API key with the scope roster, or the role admin";
+    for step in [APPROVE, UNAPPROVE, "/api/roster/people {}"] {
+        check_as(&person(1, "teacher"), &[ADA, step], &[forbidden]).await;
+    }
+    check_as(&person(2, "teacher"), &[ADA, SHOW_ADA], &[forbidden]).await;
+    let ada = json!({"person_id": 1, "name": "Ada", "role": "student", "cadet_id": 9, "is_approved": true}).to_string();
+    check_as(&person(1, "student"), &[ADA, SHOW_ADA], &[&ada]).await;
+}

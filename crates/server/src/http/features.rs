@@ -11,7 +11,7 @@ use axum::extract::{Query, RawPathParams, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
-use campanile_contract::{Action, CommandType, Method, QueryType, Repeatable, Route};
+use campanile_contract::{Action, CommandType, Fields, Method, QueryType, Repeatable, Route};
 use campanile_journal::Outcome;
 use campanile_wire::{ErrorCode, Refusal};
 use serde_json::{Map, Value};
@@ -57,7 +57,7 @@ async fn run(app: &App, command: CommandType, params: Vec<(String, String)>, req
     let caller = rest_caller(app, &parts, &asked).await?;
     let key = body::idempotency_key(&parts.headers)?;
     let bytes = body::read(app, body).await?;
-    let fields = with_params(object_of(&bytes)?, params)?;
+    let fields = Fields::parse(&bytes, params)?;
     // The path is part of the request: the same key on another person's path is another request.
     let route = format!("{} {}", parts.method, parts.uri.path());
     let repeatable = key.as_deref().map(|key| Repeatable { key, route: &route, body: &bytes });
@@ -76,18 +76,6 @@ async fn ask(app: &App, query: QueryType, params: Vec<(String, String)>, request
     let fields = with_params(fields.map(|(name, value)| (name, Value::from(value))).collect(), params)?;
     let answer = app.site.query(&caller, &query, fields).await.map_err(Refusal::from)?;
     Ok(json_text(StatusCode::OK, answer))
-}
-
-/// The body's fields; no body is no fields.
-fn object_of(bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    if bytes.is_empty() {
-        return Ok(Map::new());
-    }
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(Refusal::new(ErrorCode::InvalidData, "the body is an object")),
-        Err(error) => Err(Refusal::new(ErrorCode::MalformedJson, error.to_string())),
-    }
 }
 
 fn with_params(mut fields: Map<String, Value>, params: Vec<(String, String)>) -> Result<Value, Refusal> {

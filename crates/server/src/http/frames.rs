@@ -201,9 +201,9 @@ fn answers() -> Vec<Frame> {
         ),
         Frame::new(
             "reply",
-            "Answers a command. `id` is the last event that it caused, if any.",
+            "Answers a command. `id` is the last event that it caused, if any; with `stale_version`, `current` is what is true now.",
             json!({ "ref": true, "ok": { "type": "boolean" } }),
-            json!({ "data": true, "id": count("an event"), "code": reference("ErrorCode"), "message": text() }),
+            json!({ "data": true, "id": count("an event"), "code": reference("ErrorCode"), "message": text(), "current": true }),
             json!({ "type": "reply", "ref": "a1", "ok": true, "data": { "course_id": 7, "changed": true }, "id": 122 }),
         )
         .with(json!({ "oneOf": outcome })),

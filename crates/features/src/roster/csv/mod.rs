@@ -47,6 +47,7 @@ const PEOPLE: Format<SavePerson> = Format {
             name: row.read("name", Line::new)?,
             role: row.read("role", Role::new)?,
             cadet_id: row.read_unless_empty("cadet_id", Id::new)?,
+            is_approved: None,
         })
     },
     key: person_key,

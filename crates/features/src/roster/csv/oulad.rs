@@ -56,6 +56,7 @@ const STUDENT_INFO: Format<SavePerson> = Format {
             name: row.read("id_student", |id| Line::new(format!("Student {id}")))?,
             role: Role::student(),
             cadet_id: None,
+            is_approved: None,
         })
     },
     key: person_key,
