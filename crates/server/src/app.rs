@@ -125,6 +125,7 @@ fn rates(config: &Config) -> Rates {
     Rates {
         anonymous_per_hour: config.limits.rest_per_hour_anonymous,
         signed_in_per_hour: config.limits.rest_per_hour_signed_in,
+        tickets_per_minute: config.limits.tickets_per_minute,
     }
 }
 

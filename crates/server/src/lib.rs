@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod auth;
+mod certificate;
 pub mod cli;
 pub mod config;
 mod demo;
@@ -12,6 +13,8 @@ mod listen;
 mod log;
 mod maintenance;
 mod notify;
+mod proxy;
 mod reload;
 mod stall;
 pub mod sync;
+mod transport;

@@ -95,6 +95,8 @@ impl Source {
 
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> ExitCode {
+    // Two libraries that bring TLS must find one and the same provider, whichever asks first; a second call finds the first's.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),

@@ -2,8 +2,9 @@
 
 use super::Source;
 use crate::app::App;
+use crate::certificate::Certificate;
 use crate::demo::{self, DevKeys};
-use crate::listen::Times;
+use crate::listen::Listening;
 use crate::notify::{self, State};
 use crate::reload::Reload;
 use crate::{http, listen, log};
@@ -24,6 +25,9 @@ pub struct Serve {
     /// Address and port, 127.0.0.1:8000 by default. In the environment: CAMPANILE_LISTEN.
     #[arg(long)]
     listen: Option<String>,
+    /// Listens in plain HTTP where others can reach it, without TLS and without a proxy.
+    #[arg(long)]
+    insecure_public_bind: bool,
     /// For development: a demo school, keys made on the spot, loopback only.
     #[arg(long)]
     dev: bool,
@@ -36,15 +40,20 @@ impl Serve {
         let given = self.source.given(self.listen.as_ref());
         let loaded = given.load()?;
         let mut config = loaded.config.clone();
+        config.insecure_public_bind |= self.insecure_public_bind;
         log::start(&config.log)?;
         if self.dev && !config.listen.ip().is_loopback() {
             bail!("--dev listens on a loopback address only, not on {}", config.listen);
         }
+        config.check_bind()?;
         let keys = self.dev.then(|| DevKeys::load(&config)).transpose()?;
         if let Some(keys) = &keys {
             keys.add_to(&mut config);
         }
         let (listen, stalled_ms) = (config.listen, config.limits.stalled_ms);
+        // Before the store is opened: what is wrong here is told at once.
+        let certificate = config.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new);
+        let proxies = config.proxies()?;
         let app = App::start(config, self.dev).await?;
         let reload = Reload::new(given, loaded, Arc::clone(&app));
         if self.dev {
@@ -61,8 +70,11 @@ impl Serve {
         let rest = CancellationToken::new();
         let workers = app.work(&rest)?;
         let stalled_max = Duration::from_millis(stalled_ms);
-        let times = Times { stalled_max, grace: LAST_REQUESTS };
-        let served = tokio::spawn(listen::serve(listener, http::router(app.clone()), stop.clone(), times));
+        if let Some(certificate) = &certificate {
+            tokio::spawn(Arc::clone(certificate).follow(stop.clone()));
+        }
+        let listening = Listening { stalled_max, grace: LAST_REQUESTS, certificate, proxies };
+        let served = tokio::spawn(listen::serve(listener, http::router(app.clone()), stop.clone(), listening));
         notify::tell(State::Ready);
         reload_until_told_to_stop(reload, hangups).await?;
         notify::tell(State::Stopping);

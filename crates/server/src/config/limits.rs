@@ -30,6 +30,9 @@ pub struct Limits {
     /// REST requests an hour of one person.
     #[schemars(range(min = 1, max = 100_000_000), extend("x-reload" = true))]
     pub rest_per_hour_signed_in: u32,
+    /// Tickets a minute for each person.
+    #[schemars(range(min = 1, max = 1_000_000), extend("x-reload" = true))]
+    pub tickets_per_minute: u32,
     /// The longest body of a request.
     #[schemars(range(min = 256, max = 1_073_741_824), extend("x-reload" = true))]
     pub body_bytes: usize,
@@ -79,6 +82,7 @@ impl Default for Limits {
             publishes_per_second: 10_000,
             rest_per_hour_anonymous: 100,
             rest_per_hour_signed_in: 1_000,
+            tickets_per_minute: 60,
             body_bytes: 4 * 1024 * 1024,
             mailbox_bytes: live.mailbox_bytes_max,
             tail_bytes: live.tail_bytes_max,

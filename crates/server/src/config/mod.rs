@@ -1,6 +1,7 @@
 //! Configuration: defaults, campanile.toml, the environment, flags. One file here for each section, whose types describe every key.
 
 mod auth;
+mod bind;
 mod event_type;
 mod fault;
 mod judge;
@@ -13,6 +14,7 @@ pub mod reference;
 mod route;
 mod spelling;
 mod sync;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -26,8 +28,10 @@ pub use load::{Change, Given, Loaded, Setting};
 pub use log::Log;
 pub use route::{Reject, RouteEntry};
 pub use sync::{SyncSetting, SyncSourceEntry};
+pub use tls::Tls;
 
 use crate::auth::{AllowedOrigins, ApiKeys, SecretRule, Verifier};
+use crate::proxy::TrustedProxies;
 use anyhow::Result;
 use campanile_contract::EventType;
 use schemars::JsonSchema;
@@ -41,6 +45,13 @@ use std::net::SocketAddr;
 pub struct Config {
     /// Address and port, for HTTP and all that begins with it.
     pub listen: SocketAddr,
+    /// With what the server speaks TLS itself; without it, plain HTTP.
+    pub tls: Option<Tls>,
+    /// Addresses or networks of your own proxies (`10.0.0.0/8`): what they say of where a request came from is believed.
+    #[schemars(example = ["10.0.0.0/8"])]
+    pub trusted_proxies: Vec<String>,
+    /// Whether to listen without TLS and without a proxy where others can reach it: everybody on the way reads the tokens.
+    pub insecure_public_bind: bool,
     /// `sqlite://path/to.db` (a relative path begins in the working directory) or `postgres://user@host/database`.
     pub store: String,
     /// Whose pages may connect: origins (`https://lms.example`), hosts (`lms.example`), or `null` for pages of files.
@@ -73,6 +84,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            insecure_public_bind: false,
             store: "sqlite://campanile.db".into(),
             allowed_origins: Vec::new(),
             auth: Auth::default(),
@@ -110,6 +124,14 @@ impl Config {
     /// When an entry is neither an origin nor a host.
     pub fn origins(&self) -> Result<AllowedOrigins> {
         Ok(AllowedOrigins::new(&self.allowed_origins)?)
+    }
+
+    /// Whose word is taken for where a request came from.
+    ///
+    /// # Errors
+    /// When an entry is no network.
+    pub(crate) fn proxies(&self) -> Result<TrustedProxies> {
+        Ok(TrustedProxies::new(&self.trusted_proxies)?)
     }
 
     /// The tables whose rows become events.
