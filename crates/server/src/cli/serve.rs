@@ -3,6 +3,7 @@
 use super::Source;
 use crate::app::App;
 use crate::certificate::Certificate;
+use crate::config::Flag;
 use crate::demo::{self, DevKeys};
 use crate::listen::Listening;
 use crate::notify::{self, State};
@@ -37,10 +38,15 @@ impl Serve {
     pub(super) async fn run(self) -> Result<()> {
         // A hangup that comes early must not end the process.
         let hangups = if self.dev { None } else { Some(signal(SignalKind::hangup())?) };
-        let given = self.source.given(self.listen.as_ref());
+        let mut given = self.source.given(self.listen.as_ref());
+        let insists = self.insecure_public_bind.then_some("insecure_public_bind");
+        given.flags.extend(insists.map(|path| Flag {
+            path: path.into(),
+            text: "true".into(),
+            name: "--insecure-public-bind".into(),
+        }));
         let loaded = given.load()?;
         let mut config = loaded.config.clone();
-        config.insecure_public_bind |= self.insecure_public_bind;
         log::start(&config.log)?;
         if self.dev && !config.listen.ip().is_loopback() {
             bail!("--dev listens on a loopback address only, not on {}", config.listen);
