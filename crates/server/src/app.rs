@@ -159,3 +159,10 @@ pub(crate) fn without_password(store: &str) -> String {
         _ => store.to_owned(),
     }
 }
+
+/// Where the file of an SQLite store lies.
+pub(crate) fn sqlite_path(store: &str) -> Option<std::path::PathBuf> {
+    let path = store.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(path.split('?').next().unwrap_or(path).into())
+}

@@ -12,9 +12,14 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
+/// Reads the configuration as `serve` would and says what is wrong with it.
+///
 /// Reads every layer, judges keys, secrets, origins, event types and their schemas, looks at the store without changing it, and
 /// prints the configuration in force with where each value comes from. Secrets are never printed. Exits with 1 if `serve` would not start.
 #[derive(Args)]
+#[command(after_help = "Examples:
+  campanile check-config
+  campanile check-config --offline --json | jq .settings")]
 pub struct CheckConfig {
     #[command(flatten)]
     source: Source,

@@ -4,8 +4,12 @@ use crate::config::reference;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+/// Prints what can be configured: the reference, example files, the JSON schema.
+///
 /// Everything is written from the same description that `serve` reads its configuration by.
 #[derive(Args)]
+#[command(after_help = "Example:
+  campanile config example > campanile.toml")]
 pub struct PrintConfig {
     #[command(subcommand)]
     what: What,

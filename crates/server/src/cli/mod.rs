@@ -2,17 +2,32 @@
 
 mod backup;
 mod check_config;
+mod completions;
 mod config;
+mod credential;
+mod doctor;
+mod duration;
+mod finding;
 mod import;
+mod jobs;
+mod overview;
 mod process_sync_events;
 mod progress;
+mod publish;
+mod reference;
 mod reload;
+mod remote;
 mod restore;
+mod selftest;
 mod serve;
+mod stream;
+mod tail;
+mod terminal;
+mod token;
 
 use crate::config::{Config, Flag, Given};
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,38 +41,41 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Starts the server.
+    // Each one's own type says what it does.
     Serve(serve::Serve),
-    /// Imports courses, people and registrations from CSV files.
     Import(import::Import),
-    /// Writes a verified backup of the store into a new file, while the server runs.
+    Token(token::Token),
+    Publish(publish::Publish),
+    Tail(tail::Tail),
+    Jobs(jobs::Jobs),
+    Doctor(doctor::Doctor),
+    Selftest(selftest::Selftest),
+    Completions(completions::Completions),
+    /// Writes docs/cli.md: every command with its options.
+    #[command(hide = true)]
+    CliReference,
     Backup(backup::Backup),
-    /// Restores the store from a backup, in a new epoch. The server must not run.
     Restore(restore::Restore),
-    /// Turns the rows that wait in sync_events, and in every [[sync_source]], into events.
     ProcessSyncEvents(process_sync_events::ProcessSyncEvents),
-    /// Reads the configuration as `serve` would and says what is wrong with it.
     CheckConfig(check_config::CheckConfig),
-    /// Prints what can be configured: the reference, example files, the JSON schema.
     Config(config::PrintConfig),
-    /// Makes a running server read its configuration again, without a restart.
     Reload(reload::ReloadServer),
 }
 
 /// Where the configuration comes from: defaults, below campanile.toml, below the environment (CAMPANILE_…), below these flags.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 pub struct Source {
     /// The configuration file; campanile.toml in this folder is read when it is there.
-    #[arg(long, env = "CAMPANILE_CONFIG")]
+    #[arg(long, env = "CAMPANILE_CONFIG", hide_env_values = true, value_name = "FILE", help_heading = "Configuration")]
     config: Option<PathBuf>,
     /// The store: sqlite://path/to.db or postgres://user@host/database. In the environment: CAMPANILE_STORE.
-    #[arg(long)]
+    #[arg(long, value_name = "URL", help_heading = "Configuration")]
     store: Option<String>,
     /// Sets any key, as `limits.body_bytes=1000`; may be repeated.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value, help_heading = "Configuration")]
     set: Vec<(String, String)>,
     /// How much is logged: error, warn, info, debug, or per component as `info,campanile_live=debug`.
-    #[arg(long)]
+    #[arg(long, value_name = "LEVEL", help_heading = "Configuration")]
     log_level: Option<String>,
 }
 
@@ -73,8 +91,6 @@ impl Source {
 
     /// All layers, unread. `listen` is a flag of those commands that serve.
     fn given(&self, listen: Option<&String>) -> Given {
-        let beside = PathBuf::from("campanile.toml");
-        let file = self.config.clone().or_else(|| beside.exists().then_some(beside));
         let own = [
             ("store", "--store", self.store.as_ref()),
             ("log.level", "--log-level", self.log_level.as_ref()),
@@ -89,8 +105,30 @@ impl Source {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
         };
-        Given { file, variables: std::env::vars_os().map(text).collect(), flags: set.chain(own).collect() }
+        Given { file: self.file(), variables: std::env::vars_os().map(text).collect(), flags: set.chain(own).collect() }
     }
+
+    /// The file that is read, if there is one.
+    fn file(&self) -> Option<PathBuf> {
+        let beside = PathBuf::from("campanile.toml");
+        self.config.clone().or_else(|| beside.exists().then_some(beside))
+    }
+}
+
+/// The arguments do not fit together: exit status 2, as for those that clap refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Somebody has been told already what failed: exit status 1, and no further word.
+#[derive(Debug, thiserror::Error)]
+#[error("failed")]
+struct Told;
+
+/// Reads the command line; ends the process with help, the version, or a usage error.
+pub fn read() -> Cli {
+    let matches = overview::command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Runs a command to its end.
@@ -105,12 +143,20 @@ pub fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Serve(serve) => serve.run().await?,
             Command::Import(import) => import.run().await?,
-            Command::CheckConfig(check) => return check.run().await,
-            Command::Config(config) => config.run()?,
-            Command::Reload(reload) => reload.run()?,
+            Command::Token(token) => token.run()?,
+            Command::Publish(publish) => publish.run().await?,
+            Command::Tail(tail) => tail.run().await?,
+            Command::Jobs(jobs) => jobs.run().await?,
+            Command::Doctor(doctor) => doctor.run().await?,
+            Command::Selftest(selftest) => selftest.run().await?,
+            Command::Completions(completions) => completions.run()?,
+            Command::CliReference => terminal::out(&reference::markdown())?,
             Command::Backup(backup) => backup.run().await?,
             Command::Restore(restore) => restore.run().await?,
             Command::ProcessSyncEvents(process) => process.run().await?,
+            Command::CheckConfig(check) => return check.run().await,
+            Command::Config(config) => config.run()?,
+            Command::Reload(reload) => reload.run()?,
         }
         Ok(ExitCode::SUCCESS)
     });
@@ -122,8 +168,14 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "the operator reads it")]
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("campanile: {error:#}");
-    ExitCode::FAILURE
+    if error.is::<Told>() {
+        return ExitCode::FAILURE;
+    }
+    // Whoever reads our output has gone away, as `head` does: nobody is left to be told.
+    if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+        return ExitCode::SUCCESS;
+    }
+    terminal::say(&format!("campanile: {error:#}"));
+    if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }

@@ -4,9 +4,13 @@ use anyhow::{Context, Result};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 
+/// Makes a running server read its configuration again, without a restart.
+///
 /// Sends SIGHUP, as `kill -HUP` and systemd's `ExecReload=` do. What came of it stands in the server's log: which keys changed, or why the
 /// old configuration stays in force. `campanile check-config` finds mistakes before.
 #[derive(Args)]
+#[command(after_help = "Example:
+  campanile check-config && campanile reload --pid $(pidof campanile)")]
 pub struct ReloadServer {
     /// The server's process.
     #[arg(long)]

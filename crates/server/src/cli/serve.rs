@@ -19,7 +19,14 @@ use tokio_util::sync::CancellationToken;
 /// Requests that are under way when the drain has ended may take so long.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
+/// Starts the server.
+///
+/// With --dev it needs nothing: a demo school, keys made on the spot, and lines to paste. Otherwise campanile.toml says who may connect. It
+/// ends with SIGTERM or Ctrl-C after its clients were told to come back elsewhere.
 #[derive(Args)]
+#[command(after_help = "Examples:
+  campanile serve --dev
+  campanile serve --config /etc/campanile.toml --store postgres://campanile@db/campanile")]
 pub struct Serve {
     #[command(flatten)]
     source: Source,

@@ -69,6 +69,15 @@ impl Auth {
     }
 }
 
+impl Auth {
+    /// The first secret that tokens are signed with, and its `kid`; none where only public keys are configured.
+    pub(crate) fn signing_secret(&self) -> Option<(&str, Option<&str>)> {
+        let own = self.hs256_secret.as_deref().map(|secret| (secret, None));
+        let entries = self.key.iter().filter(|entry| entry.algorithm.is_symmetric());
+        own.or_else(|| entries.filter_map(|entry| Some((entry.secret.as_deref()?, entry.kid.as_deref()))).next())
+    }
+}
+
 /// One key; exactly one of the three places.
 #[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -146,6 +155,11 @@ impl ApiKeyEntry {
         };
         let rate_per_s = self.rate_per_second.unwrap_or(rate_per_s);
         Ok(ApiKeyConfig { name: self.name.clone(), secret, scopes: self.scopes.clone(), rate_per_s })
+    }
+
+    /// Whether it may publish events of some type.
+    pub(crate) fn may_publish(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == "publish" || scope.starts_with("publish:"))
     }
 
     /// Whether it holds the key itself rather than its hash.
