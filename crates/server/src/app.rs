@@ -1,6 +1,7 @@
 //! The assembler: knows every part, decides nothing.
 
 use crate::auth::{AllowedOrigins, SecretRule, Source};
+use crate::certificate::Certificate;
 use crate::config::{Config, Reject};
 use crate::gate::{Gate, Rates};
 use crate::http::{self, documents::Documents};
@@ -142,9 +143,20 @@ pub(crate) fn judge(config: &Config, dev: bool) -> Result<Judged> {
         sources,
     };
     registry(config)?;
-    config.sync_sources()?;
     judge_routes(config)?;
     Ok(Judged { known, origins: config.origins()? })
+}
+
+/// What only a start uses: a reload asks as well, so that a restart is not the first to find out.
+///
+/// # Errors
+/// When a start would fail.
+pub(crate) fn judge_start(config: &Config) -> Result<()> {
+    config.check_bind()?;
+    config.proxies()?;
+    config.sync_sources()?;
+    config.tls.as_ref().map(Certificate::load).transpose()?;
+    Ok(())
 }
 
 /// A misspelled path would leave its route as it is, without a word.
