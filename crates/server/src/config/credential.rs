@@ -4,7 +4,6 @@ use crate::auth::Algorithm;
 use crate::introspection::IntrospectionConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One issuer that publishes its keys. Its tokens are held against these keys and no other.
@@ -49,9 +48,10 @@ pub struct IntrospectionEntry {
     #[serde(skip_serializing)]
     #[schemars(extend("x-secret" = true), example = &"what only the host and this server know")]
     pub secret: Option<String>,
-    /// Further headers.
+    /// Further headers, each as `Name: value`.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    #[schemars(extend("x-secret" = true), example = ["X-School: tower"])]
+    pub headers: Vec<String>,
     /// How long an answer may take, in milliseconds.
     #[serde(default = "timeout_ms")]
     #[schemars(range(min = 1, max = 60_000))]
@@ -81,13 +81,19 @@ impl IntrospectionEntry {
         IntrospectionConfig {
             url: self.url.clone(),
             secret: self.secret.clone(),
-            headers: self.headers.clone(),
+            headers: self.headers.iter().map(|line| header(line)).collect(),
             timeout: Duration::from_millis(self.timeout_ms),
             cache_ms: i64::from(self.cache_s) * 1_000,
             negative_cache_ms: i64::from(self.negative_cache_s) * 1_000,
             life_ms: i64::from(self.life_s) * 1_000,
         }
     }
+}
+
+/// A line without a colon has no name, which stops the start.
+fn header(line: &str) -> (String, String) {
+    let (name, value) = line.split_once(':').unwrap_or(("", line));
+    (name.trim().to_owned(), value.trim().to_owned())
 }
 
 fn timeout_ms() -> u64 {
