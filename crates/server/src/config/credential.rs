@@ -49,9 +49,8 @@ pub struct IntrospectionEntry {
     #[schemars(extend("x-secret" = true), example = &"what only the host and this server know")]
     pub secret: Option<String>,
     /// Further headers, each as `Name: value`.
-    #[serde(default)]
     #[schemars(extend("x-secret" = true), example = ["X-School: tower"])]
-    pub headers: Vec<String>,
+    pub headers: Option<Vec<String>>,
     /// How long an answer may take, in milliseconds.
     #[serde(default = "timeout_ms")]
     #[schemars(range(min = 1, max = 60_000))]
@@ -81,7 +80,7 @@ impl IntrospectionEntry {
         IntrospectionConfig {
             url: self.url.clone(),
             secret: self.secret.clone(),
-            headers: self.headers.iter().map(|line| header(line)).collect(),
+            headers: self.headers.iter().flatten().map(|line| header(line)).collect(),
             timeout: Duration::from_millis(self.timeout_ms),
             cache_ms: i64::from(self.cache_s) * 1_000,
             negative_cache_ms: i64::from(self.negative_cache_s) * 1_000,
