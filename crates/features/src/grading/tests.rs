@@ -592,7 +592,7 @@ async fn of_many_at_once_with_one_version_exactly_one_is_in_time() {
                 format!(r#"change_merit {{"cadet_id":1,"merit_id":"m-2",{fields}}}"#)
             }),
             attempts(&|n| {
-                let time = format!("{:02}:00:00", n);
+                let time = format!("{n:02}:00:00");
                 format!(r#"mark_attendance {{"training_day_id":5,"cadet_id":1,"status":"present","time_in":"{time}"}}"#)
             }),
             attempts(&|n| format!(r#"save_cadet {{"cadet_id":2,"name":"N{n}"}}"#)),

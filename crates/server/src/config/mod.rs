@@ -26,7 +26,7 @@ pub use fault::{Fault, Faults};
 pub use layers::{Flag, Place};
 pub use limits::Limits;
 pub use load::{Change, Given, Loaded, Setting};
-pub use log::{Log, LogFormat, LogRotation};
+pub use log::{Log, LogFormat, LogLevel, LogLevels, LogRotation};
 pub use route::{Reject, RouteEntry};
 pub use sync::{SyncSetting, SyncSourceEntry};
 pub use telemetry::Telemetry;
