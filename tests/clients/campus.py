@@ -62,9 +62,15 @@ class Answer:
         return f"{self.status} {self.body[:500]!r}"
 
 
+def http_connection(server: Server, timeout: float) -> http.client.HTTPConnection:
+    if server.trust:
+        return http.client.HTTPSConnection("127.0.0.1", server.port, timeout=timeout, context=server.trust)
+    return http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout)
+
+
 def call(server: Server, method: str, path: str, body: object = None, headers: dict | None = None, timeout: float = 30) -> Answer:
     """One request on a connection of its own. Bytes go as they are, anything else as JSON."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout)
+    connection = http_connection(server, timeout)
     try:
         raw = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
         connection.request(method, path, raw, headers or {})

@@ -1,13 +1,12 @@
 """Readers of the three transports, made of libraries that nobody here wrote."""
 
 import contextlib
-import http.client
 import json
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlencode
 
-from campus import Answer, bearer, call
+from campus import Answer, bearer, call, http_connection
 from server import Server
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -34,8 +33,8 @@ class Ws:
         query = {**({"token": token} if token else {}), **query}
         given = {**(headers or {}), **({"Authorization": f"Bearer {bearer_token}"} if bearer_token else {})}
         self.socket: ClientConnection = connect(
-            f"ws://{server.address}{path}" + (f"?{urlencode(query)}" if query else ""), additional_headers=given,
-            subprotocols=protocols, origin=origin, compression=None, ping_interval=None, max_size=None, open_timeout=WAIT_S,
+            f"{'wss' if server.trust else 'ws'}://{server.address}{path}" + (f"?{urlencode(query)}" if query else ""),
+            additional_headers=given, ssl=server.trust, subprotocols=protocols, origin=origin, compression=None, ping_interval=None, max_size=None, open_timeout=WAIT_S,
             close_timeout=2, proxy=None,
         )
         self.seen: list[dict] = []
@@ -105,7 +104,7 @@ class Sse:
         headers = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
         if last_event_id is not None:
             headers["Last-Event-ID"] = str(last_event_id)
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=seconds)
+        self.connection = http_connection(server, seconds)
         self.connection.request("GET", "/api/events" + (f"?{urlencode(query)}" if query else ""), headers=headers)
         self.answer = self.connection.getresponse()
         self.status = self.answer.status

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -73,16 +74,20 @@ class Server:
     """`with Server() as server:` or start() and stop(). `options` are added to `serve`.
 
     Without `config` it is a `--dev` server; with one, a production server that reads it from campanile.toml. `store` is the address of
-    another store than its own SQLite file; `before` is a command that starts it, such as strace.
+    another store than its own SQLite file; `before` is a command that starts it, such as strace. With `trust`, clients speak TLS to it.
     """
 
-    def __init__(self, *options: str, config: dict | None = None, store: str = "", port: int = 0, before: tuple = ()) -> None:
+    def __init__(
+        self, *options: str, config: dict | None = None, store: str = "", port: int = 0, before: tuple = (),
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="campanile-clients-")
         self.options = options
         self.config = config
         self.store = store or f"sqlite://{self.folder.name}/school.db"
         self.port = port
         self.before = before
+        self.trust = trust
         self.process: subprocess.Popen | None = None
 
     @property
@@ -98,7 +103,7 @@ class Server:
         return self.process.pid
 
     def url(self, path: str) -> str:
-        return f"http://{self.address}{path}"
+        return f"{'https' if self.trust else 'http'}://{self.address}{path}"
 
     def log_text(self) -> str:
         return (self.path / "server.log").read_text(errors="replace")
@@ -141,7 +146,7 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(self.url("/healthz"), timeout=2) as answer:
+            with urllib.request.urlopen(self.url("/healthz"), timeout=2, context=self.trust) as answer:
                 # Another server may have been faster on this port, and then ours has ended.
                 return answer.status == 200 and self.process.poll() is None
         except (OSError, urllib.error.URLError):

@@ -158,6 +158,36 @@ class OnSqlite(Stores, unittest.TestCase):
         self.assertEqual(stat.S_IMODE((server.path / "school.db").stat().st_mode), 0o600)
 
 
+    def test_what_a_lost_file_left_behind_is_not_read_into_the_restored_one(self) -> None:
+        server = self.start()
+        kept = announce(server, "one")
+        self.answer(server, "backup", "a.backup")
+        announce(server, "two", "three")
+        server.kill()
+        self.assertGreater((server.path / "school.db-wal").stat().st_size, 0)
+        (server.path / "school.db").unlink()
+        restored = self.answer(server, "restore", "a.backup")
+        self.assertEqual((restored["from_head"], restored["head"]), (kept[-1], kept[-1] + IDS_SKIPPED))
+        server.start()
+        with Ws(server, token(1), since=0) as ws:
+            ws.until("replay_complete")
+            self.assertNotIn("three", str(ws.seen))
+        self.assertEqual(announce(server, "four"), [kept[-1] + IDS_SKIPPED + 1])
+        self.assertEqual(self.answer(server, "backup", "b.backup")["events"], restored["events"] + 1)
+
+    def test_a_store_that_cannot_be_read_is_named_and_left(self) -> None:
+        server = self.start()
+        self.answer(server, "backup", "a.backup")
+        server.end()
+        (server.path / "school.db").write_text("a disk that lost its mind" * 100)
+        # What stands in the write-ahead log would make it whole again.
+        for ending in ("-wal", "-shm"):
+            (server.path / f"school.db{ending}").unlink(missing_ok=True)
+        self.assertIn("cannot be read", self.refused(server, "restore", "a.backup", "--replace"))
+        (server.path / "school.db").rename(server.path / "lost.db")
+        self.answer(server, "restore", "a.backup")
+
+
 class OnPostgres(Stores, unittest.TestCase):
     def setUp(self) -> None:
         if not os.environ.get("CAMPANILE_TEST_POSTGRES"):

@@ -61,6 +61,7 @@ class JsonTestSuite(BadInput):
 
     def test_every_file_is_there(self) -> None:
         kinds = [name[0] for name, _ in self.files]
+        print(f"vectors: json-test-suite: {len(kinds)} files, in five places of the protocol", flush=True)
         self.assertEqual((kinds.count("y"), kinds.count("n"), kinds.count("i")), (95, 188, 35))
 
     def test_as_a_body_none_is_a_publish(self) -> None:
@@ -225,6 +226,7 @@ class Frames(BadInput):
                 expected = vector["expect_close"] or 1002
                 self.assertEqual(said[0], ours.get(expected, expected), vector["why"])
                 held += 1
+        print(f"vectors: websocket-frames.json: {held} invalid sequences over the wire", flush=True)
         self.assertGreaterEqual(held, 15)
 
     def test_a_close_frame_is_answered_with_its_own_code(self) -> None:

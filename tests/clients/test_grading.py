@@ -61,6 +61,15 @@ class Grading(unittest.TestCase):
         self.do("GET", "/api/cadets/4", headers=other, status=403)
         self.do("PUT", "/api/cadets/4/exam-scores", {"final_score": 100, "version": 1}, own, status=403)
 
+    def test_the_roster_s_cadet_wins_over_the_token_s(self) -> None:
+        for cadet in (14, 15):
+            self.do("PUT", f"/api/cadets/{cadet}", {"name": f"Cadet {cadet}"})
+        self.do("PUT", "/api/roster/people/114", {"name": "P", "role": "cadet", "cadet_id": 14}, KEY)
+        for claims in ({}, {"cadet_id": 15}):
+            person = bearer(token(114, **claims))
+            self.assertEqual(self.do("GET", "/api/cadets/14", headers=person)["name"], "Cadet 14")
+            self.do("GET", "/api/cadets/15", headers=person, status=403)
+
     def test_data_of_a_broadcast_passes_byte_for_byte(self) -> None:
         call(self.server, "PUT", "/api/roster/people/9", {"name": "Nine", "role": "cadet", "cadet_id": 9}, KEY)
         since = poll(self.server, token(9)).json["cursor"]

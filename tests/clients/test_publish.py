@@ -92,7 +92,7 @@ class Publishing(unittest.TestCase):
             ({"type": "announcement", "channel": COURSE, "data": {**data, "title": "two\nlines"}}, "invalid_data", 422),
             ({"type": "announcement", "channel": COURSE, "data": []}, "invalid_data", 422),
             ({"type": "progress_update", "channel": "user:1", "data": {"course_id": 7, "percent": 101}}, "invalid_data", 422),
-            ({"type": "registered", "channel": "user:1", "data": {}}, "invalid_data", 422),
+            ({"type": "registered", "channel": "user:1", "data": {}}, "forbidden", 403),
             ({"events": [note("x")] * 1001}, "message_too_big", 413),
             (note("x" * 70_000), "message_too_big", 413),
             (b'{"type":"note","channel":"course:7","data":' + b"[" * 70 + b"]" * 70 + b"}", "invalid_data", 422),
@@ -240,6 +240,8 @@ class ErrorCodes(unittest.TestCase):
         for name in ("Grace", "Ida"):
             answer = call(server, "PUT", "/api/cadets/1", {"name": name}, service)
         see(answer)
+        call(server, "DELETE", "/api/roster/people/5/approval", headers=service)
+        see(poll(server, token(5)))
         for _ in range(5):
             if (answer := publish(server, note("x"), SLOW_KEY)).status != 201:
                 see(answer)

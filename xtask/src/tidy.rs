@@ -7,13 +7,14 @@ mod floors;
 mod links;
 mod names;
 mod sizes;
+mod threats;
 
 use std::fmt;
 
 use crate::house::House;
 
 /// Every check, in the order of its findings.
-const CHECKS: [fn(&House) -> Vec<Finding>; 10] = [
+const CHECKS: [fn(&House) -> Vec<Finding>; 11] = [
     floors::imports,
     floors::sources,
     codes::error_codes,
@@ -24,6 +25,7 @@ const CHECKS: [fn(&House) -> Vec<Finding>; 10] = [
     names::names,
     names::leftovers,
     links::check,
+    threats::check,
 ];
 
 /// One broken rule.

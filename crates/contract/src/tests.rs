@@ -2,7 +2,7 @@
 
 use crate::bench::{person, service};
 use crate::{
-    Class, DataCheck, ErrorCode, EventType, Line, Origin, Percent, PublishBody, Registry, Retention, Subject, Text, Timestamp,
+    Class, DataCheck, ErrorCode, EventType, Fields, Line, Origin, Percent, PublishBody, Registry, Retention, Subject, Text, Timestamp,
 };
 
 fn registry() -> Registry {
@@ -125,4 +125,17 @@ fn a_timestamp_is_an_instant_with_its_offset() {
     check_field::<Timestamp>(r#""2026-01-15T11:30:00""#, Some("an ISO 8601 instant"));
     let timestamp = Timestamp::try_from("1970-01-01T01:00:01+01:00".to_owned()).unwrap();
     assert_eq!(timestamp.unix_ms(), 1_000);
+}
+
+#[test]
+fn an_id_in_a_path_is_a_number_where_it_can_be_and_stands_nowhere_else() {
+    let fields = |body: &str, path: &[(&str, &str)]| {
+        let path = path.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Fields::parse(body.as_bytes(), path).map(|fields| fields.as_str().to_owned()).map_err(|refusal| refusal.code)
+    };
+    for (value, spelled) in [("7", "7"), ("-7", "-7"), ("007", r#""007""#), ("7.0", r#""7.0""#), ("c1", r#""c1""#), ("+7", r#""+7""#)] {
+        assert_eq!(fields("", &[("course_id", value)]), Ok(format!(r#"{{"course_id":{spelled}}}"#)));
+    }
+    assert_eq!(fields("{}", &[("connection", "7")]), Ok(r#"{"connection":"7"}"#.into()), "no id");
+    assert_eq!(fields(r#"{"course_id":7}"#, &[("course_id", "7")]), Err(ErrorCode::InvalidData));
 }

@@ -136,9 +136,7 @@ impl Journal {
         let store = Store::open(url, &limits).await?;
         let mut conn = store.writing().await?;
         store.check_flushes(&mut conn, limits.durability).await?;
-        let mut all = OWN_MIGRATIONS.to_vec();
-        all.extend_from_slice(migrations);
-        migrate::run(&mut conn, &all, clock.now_ms()).await?;
+        migrate::run(&mut conn, &[&OWN_MIGRATIONS, migrations].concat(), clock.now_ms()).await?;
         drop(conn);
         let (committed, _) = broadcast::channel(limits.commits_in_memory_max);
         let (queue, requests) = mpsc::channel(limits.queue_requests_max);

@@ -14,6 +14,7 @@ mod journal;
 mod log;
 mod membership;
 mod migrate;
+mod probe;
 mod retention;
 mod store;
 mod sync;
@@ -34,9 +35,8 @@ pub use journal::{Durability, Head, Journal, JournalLimits, Reader, Snapshot};
 pub use log::NewEvent;
 pub use membership::Membership;
 pub use migrate::Migration;
+pub use probe::{Probed, probe};
 pub use retention::Retention;
-pub use sync::{
-    SYNC_BATCH_ROWS_MAX, SYNC_KEPT_MS, SyncColumns, SyncMap, SyncPass, SyncRow, SyncSource, SyncSpec, SyncTurn,
-};
+pub use sync::{SYNC_BATCH_ROWS_MAX, SYNC_KEPT_MS, SyncColumns, SyncMap, SyncPass, SyncRow, SyncSource, SyncSpec, SyncTurn};
 pub use tx::{Tx, Unit, UnitError};
 pub use writer::{Outcome, Placed};

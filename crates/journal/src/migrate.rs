@@ -40,10 +40,7 @@ pub(crate) async fn run(conn: &mut Conn, migrations: &[Migration], now_ms: i64) 
 
 async fn apply(conn: &mut Conn, migrations: &[Migration], now_ms: i64) -> Result<(), JournalError> {
     conn.run(SqlStr::from_static(CREATE)).await?;
-    let mut applied = HashMap::new();
-    for row in conn.fetch(SqlStr::from_static("SELECT feature, number, checksum FROM migration"), &[]).await? {
-        applied.insert((row.text("feature")?, row.int("number")?), row.text("checksum")?);
-    }
+    let applied = applied(conn).await?;
     refuse_the_future(&applied, migrations)?;
     for migration in migrations {
         let checksum = hex(Sha256::new().chain_update(migration.sql));
@@ -66,8 +63,20 @@ async fn apply(conn: &mut Conn, migrations: &[Migration], now_ms: i64) -> Result
     Ok(())
 }
 
+/// The checksums of what ran on this database, by feature and number.
+pub(crate) async fn applied(conn: &mut Conn) -> Result<HashMap<(String, i64), String>, JournalError> {
+    let mut applied = HashMap::new();
+    for row in conn.fetch(SqlStr::from_static("SELECT feature, number, checksum FROM migration"), &[]).await? {
+        applied.insert((row.text("feature")?, row.int("number")?), row.text("checksum")?);
+    }
+    Ok(applied)
+}
+
 /// A newer program may have changed the meaning of what is stored: an older one must not write into it.
-fn refuse_the_future(applied: &HashMap<(String, i64), String>, migrations: &[Migration]) -> Result<(), JournalError> {
+pub(crate) fn refuse_the_future(
+    applied: &HashMap<(String, i64), String>,
+    migrations: &[Migration],
+) -> Result<(), JournalError> {
     for (feature, number) in applied.keys() {
         let newest = migrations.iter().filter(|known| known.feature == feature).map(|known| known.number).max();
         if let Some(newest) = newest

@@ -30,6 +30,24 @@ impl Store {
         }
     }
 
+    /// Opens a store for reading alone, without making anything; none when SQLite's file is not there.
+    pub(crate) async fn open_to_look(url: &str, limits: &JournalLimits) -> Result<Option<Self>, JournalError> {
+        if !url.starts_with("sqlite:") {
+            return Self::open(url, limits).await.map(Some);
+        }
+        let options = SqliteConnectOptions::from_str(url)?.create_if_missing(false).read_only(true);
+        let options = options.busy_timeout(Duration::from_millis(limits.lock_wait_ms_max)).disable_statement_logging();
+        let path = options.get_filename().to_owned();
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !path.exists() && folder.is_dir() {
+            return Ok(None);
+        }
+        let wait = Duration::from_millis(limits.connection_wait_ms_max);
+        let read = SqlitePoolOptions::new().max_connections(1).acquire_timeout(wait).connect_with(options).await?;
+        let inode = inode_of(&path)?;
+        Ok(Some(Self::Sqlite { write: read.clone(), read, path, inode }))
+    }
+
     async fn open_sqlite(url: &str, limits: &JournalLimits) -> Result<Self, JournalError> {
         let synchronous = match limits.durability {
             Durability::Flushed => SqliteSynchronous::Full,

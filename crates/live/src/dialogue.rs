@@ -51,7 +51,7 @@ impl Dialogue {
 
     /// The message limit of this connection: over it messages are refused, and a client that does not stop is closed.
     fn may_speak(&mut self) -> Result<(), Refusal> {
-        let limits = &self.session.node.limits;
+        let limits = self.session.node.limits();
         let now_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         match self.bucket.take(now_us, limits.messages_per_second_max, limits.messages_burst) {
             Ok(()) => self.refused_in_a_row = 0,
@@ -114,7 +114,7 @@ impl Dialogue {
         }
         let channels = &selection.channels;
         let frame = if reads { ServerFrame::Subscribed { channels } } else { ServerFrame::Unsubscribed { channels } };
-        session.mailbox.push_answer(session.encode(&frame), &session.node.limits);
+        session.mailbox.push_answer(session.encode(&frame), &session.node.limits());
         Ok(())
     }
 
@@ -136,7 +136,7 @@ impl Dialogue {
             return Err(Refusal::new(ErrorCode::Forbidden, format!("{name} of {channel} is not yours to read")));
         }
         if !self.session.views.contains(&at) {
-            let most = node.limits.views_per_connection_max;
+            let most = node.limits().views_per_connection_max;
             if self.session.views.len() >= most {
                 return Err(Refusal::new(ErrorCode::RateLimited, format!("at most {most} views on a connection")));
             }
@@ -156,7 +156,7 @@ impl Dialogue {
             Err(refusal) => return self.reply_refused(&reference, &refusal),
         };
         let in_flight = Arc::clone(&self.commands_in_flight);
-        if in_flight.fetch_add(1, Ordering::SeqCst) >= node.limits.commands_in_flight_max {
+        if in_flight.fetch_add(1, Ordering::SeqCst) >= node.limits().commands_in_flight_max {
             in_flight.fetch_sub(1, Ordering::SeqCst);
             return self.reply_refused(&reference, &ErrorCode::RateLimited.into());
         }
@@ -175,14 +175,14 @@ impl Dialogue {
                 Err(campanile_journal::UnitError::Refused(refusal)) => reply_no(&reference, refusal),
                 Err(campanile_journal::UnitError::Store(error)) => reply_no(&reference, &error.code().into()),
             };
-            mailbox.push_answer(frame, &node.limits);
+            mailbox.push_answer(frame, &node.limits());
             in_flight.fetch_sub(1, Ordering::SeqCst);
         });
         Ok(())
     }
 
     fn reply_refused(&self, reference: &Value, refusal: &Refusal) -> Result<(), Refusal> {
-        self.session.mailbox.push_answer(reply_no(reference, refusal), &self.session.node.limits);
+        self.session.mailbox.push_answer(reply_no(reference, refusal), &self.session.node.limits());
         Ok(())
     }
 
@@ -195,15 +195,15 @@ impl Dialogue {
         }
         let frame = ServerFrame::Signal { signal, channel, from: &self.session.caller.id, data };
         let json = Bytes::from(frame.to_json());
-        let expires_at_ms = node.now_ms() + node.limits.signal_ms_max;
+        let expires_at_ms = node.now_ms() + node.limits().signal_ms_max;
         for mailbox in core.hub.readers(channel, self.session.key) {
-            mailbox.push_signal(expires_at_ms, json.clone(), &node.limits);
+            mailbox.push_signal(expires_at_ms, json.clone(), &node.limits());
         }
         Ok(())
     }
 
     fn say(&self, frame: &ServerFrame<'_>) {
-        self.session.mailbox.push_answer(self.session.encode(frame), &self.session.node.limits);
+        self.session.mailbox.push_answer(self.session.encode(frame), &self.session.node.limits());
     }
 
     fn error(&self, refusal: &Refusal) {
@@ -237,7 +237,8 @@ pub(crate) fn read_frame(text: &str) -> Result<ClientFrame, Refusal> {
 fn reply_ok(reference: &Value, outcome: &campanile_journal::Outcome) -> String {
     let data = RawValue::from_string(outcome.answer.clone()).ok();
     let id = outcome.events.last().map(|event| event.id);
-    ServerFrame::Reply(Reply { reference, ok: true, data: data.as_deref(), id, code: None, message: None, current: None }).to_json()
+    ServerFrame::Reply(Reply { reference, ok: true, data: data.as_deref(), id, code: None, message: None, current: None })
+        .to_json()
 }
 
 fn reply_no(reference: &Value, refusal: &Refusal) -> String {

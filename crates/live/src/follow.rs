@@ -17,7 +17,7 @@ const READ_EVENTS_MAX: u64 = 1_000;
 
 /// Follows until the node stops.
 pub(crate) async fn follow(node: Arc<Node>, mut commits: Receiver<Arc<Vec<Event>>>) {
-    let mut poll = tokio::time::interval(Duration::from_millis(node.limits.log_poll_ms));
+    let mut poll = tokio::time::interval(Duration::from_millis(node.limits().log_poll_ms));
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let handed_over = tokio::select! {
@@ -70,7 +70,7 @@ async fn read_on(node: &Node) -> Result<(), JournalError> {
 pub(crate) async fn flush_views(node: Arc<Node>) {
     let kinds: BTreeMap<&'static str, &'static str> =
         node.site.registry.views().map(|view| (view.name, view.channel_kind)).collect();
-    let mut tick = tokio::time::interval(Duration::from_millis(node.limits.view_interval_ms));
+    let mut tick = tokio::time::interval(Duration::from_millis(node.limits().view_interval_ms));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -87,12 +87,7 @@ pub(crate) async fn flush_views(node: Arc<Node>) {
 }
 
 /// The tail at start, so that the reconnect storm after a restart does not touch the database.
-pub(crate) async fn warm_tail(
-    site: &Site,
-    after: EventId,
-    upto: EventId,
-    limits: &LiveLimits,
-) -> Result<Tail, JournalError> {
+pub(crate) async fn warm_tail(site: &Site, after: EventId, upto: EventId, limits: &LiveLimits) -> Result<Tail, JournalError> {
     let mut tail = Tail::new(after, limits.tail_events_max, limits.tail_bytes_max);
     let mut read = after;
     while read < upto {

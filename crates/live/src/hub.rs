@@ -268,7 +268,11 @@ impl Hub {
 
     #[cfg(test)]
     pub(crate) fn is_empty_everywhere(&self) -> bool {
-        self.overseers.values().all(HashMap::is_empty) && self.sessions.is_empty() && self.channels.is_empty() && self.people.is_empty() && self.addresses.is_empty()
+        self.overseers.values().all(HashMap::is_empty)
+            && self.sessions.is_empty()
+            && self.channels.is_empty()
+            && self.people.is_empty()
+            && self.addresses.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {

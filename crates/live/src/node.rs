@@ -11,6 +11,7 @@ use crate::metrics::{Metrics, Transport};
 use crate::session::{Ending, Session};
 use crate::tail::Tail;
 use crate::views::Views;
+use arc_swap::ArcSwap;
 use campanile_contract::{Authenticate, Site};
 use campanile_journal::{JournalError, Outcome};
 use campanile_wire::caller::PersonCaller;
@@ -30,7 +31,7 @@ const APPLIED_WAIT_MAX: Duration = Duration::from_secs(1);
 /// The live half of a site in this process.
 pub struct Node {
     pub(crate) site: Site,
-    pub(crate) limits: LiveLimits,
+    limits: ArcSwap<LiveLimits>,
     pub(crate) authenticate: Arc<dyn Authenticate>,
     /// Counters, for the server to render.
     pub metrics: Metrics,
@@ -114,7 +115,7 @@ impl Node {
         };
         let node = Arc::new(Self {
             site,
-            limits,
+            limits: ArcSwap::from_pointee(limits),
             authenticate,
             metrics: Metrics::default(),
             core: Mutex::new(core),
@@ -151,7 +152,7 @@ impl Node {
         }
         core.views.apply(&event);
         let delivery = Arc::new(Delivery::new(event, &self.site.registry));
-        core.hub.dispatch(&delivery, &self.limits);
+        core.hub.dispatch(&delivery, &self.limits.load());
         core.position = delivery.event.id;
         self.metrics.position.store(core.position, Ordering::Relaxed);
         self.position.send_replace(core.position);
@@ -192,9 +193,14 @@ impl Node {
         &self.site
     }
 
-    /// The limits that this node keeps.
-    pub fn limits(&self) -> &LiveLimits {
-        &self.limits
+    /// The limits that this node keeps, as they are now.
+    pub fn limits(&self) -> Arc<LiveLimits> {
+        self.limits.load_full()
+    }
+
+    /// Sets other limits. Each holds from its next use; the sizes of the tail and the rhythms of the node's own tasks stay as they are.
+    pub fn set_limits(&self, limits: LiveLimits) {
+        self.limits.store(Arc::new(limits));
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
@@ -250,8 +256,8 @@ impl Node {
         let now_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         // Polls come back after every answer, which is no storm; they have a bucket of their own.
         let (bucket, rate) = match transport {
-            Transport::Poll => (&self.poll_admission, self.limits.polls_per_second_max),
-            Transport::Ws | Transport::Sse => (&self.admission, self.limits.connects_per_second_max),
+            Transport::Poll => (&self.poll_admission, self.limits.load().polls_per_second_max),
+            Transport::Ws | Transport::Sse => (&self.admission, self.limits.load().connects_per_second_max),
         };
         let admitted = bucket.lock().expect("nothing panics while it admits").take(now_us, rate, rate);
         admitted.map_err(|wait_ms| self.come_back(CloseReason::ServerBusy, ErrorCode::ServerBusy, wait_ms))
@@ -307,10 +313,10 @@ impl Node {
                 half_dead = Some(mailbox);
             }
         }
-        if count >= self.limits.connections_per_user_max && !replaced {
+        if count >= self.limits.load().connections_per_user_max && !replaced {
             half_dead.ok_or_else(full)?.end(Ending::now(CloseReason::Replaced));
         }
-        if hub.at_address(connect.address) >= self.limits.connections_per_address_max {
+        if hub.at_address(connect.address) >= self.limits.load().connections_per_address_max {
             return Err(full());
         }
         Ok(())
@@ -340,14 +346,14 @@ impl Node {
 
     /// Spread over time, so that those who are told to come back do not come as one.
     pub(crate) fn spread_ms(&self) -> u64 {
-        rand::rng().random_range(100..=self.limits.reconnect_spread_ms.max(101))
+        rand::rng().random_range(100..=self.limits.load().reconnect_spread_ms.max(101))
     }
 
     /// Tells every client when to come back and closes its connection, spread over half of the grace; then stops following.
     pub async fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
         let mailboxes = self.core().hub.mailboxes();
-        let grace = Duration::from_millis(self.limits.drain_ms_max);
+        let grace = Duration::from_millis(self.limits.load().drain_ms_max);
         let deadline = tokio::time::Instant::now() + grace;
         // Paced in steps of 10 ms: a timer's resolution is not finer.
         let steps = (grace.as_millis() / 2 / 10).max(1) as usize;

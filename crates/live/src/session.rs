@@ -116,7 +116,7 @@ impl Session {
             cursor: self.cursor,
             epoch: self.node.epoch(),
             connection: &format!("c-{}", self.key),
-            heartbeat_ms: self.node.limits.heartbeat_ms,
+            heartbeat_ms: self.node.limits().heartbeat_ms,
             expires_at: instant::format(self.caller.expires_at_ms),
             timestamp: instant::format(self.node.now_ms()),
         })
@@ -237,7 +237,7 @@ impl Session {
         let mut inside = self.mailbox.lock();
         out.extend(inside.take_answers().into_iter().map(Outgoing::Frame));
         if !self.reading {
-            let page = self.node.limits.page_events_max;
+            let page = self.node.limits().page_events_max;
             while out.len() < page {
                 let Some(delivery) = inside.pop_event(self.cursor) else { break };
                 self.cursor = delivery.event.id;
@@ -268,10 +268,10 @@ impl Session {
         let core = node.core();
         let Some(events) = core.tail.after(self.cursor) else { return };
         node.metrics.count(|metrics| &metrics.pages_from_tail);
-        let mut bytes = 0;
+        let (limits, mut bytes) = (node.limits(), 0);
         for (looked_at, delivery) in events.enumerate() {
-            let full = out.len() >= node.limits.page_events_max || bytes >= node.limits.page_bytes_max;
-            if full || looked_at >= node.limits.tail_look_events_max {
+            let full = out.len() >= limits.page_events_max || bytes >= limits.page_bytes_max;
+            if full || looked_at >= limits.tail_look_events_max {
                 return;
             }
             self.cursor = delivery.event.id;
@@ -296,7 +296,7 @@ impl Session {
             let core = node.core();
             (core.hub.channels_of(self.key, &core.members), core.hub.kinds_of(self.key), core.position)
         };
-        let page = self.page_events.min(node.limits.page_events_max);
+        let page = self.page_events.min(node.limits().page_events_max);
         let (events, pruned) = node.site.journal.read_channels(&channels, &kinds, self.cursor, upto, page as u64).await?;
         node.metrics.count(|metrics| &metrics.pages_from_store);
         // Judged by membership as it is after the read, which is never behind the page.
@@ -319,7 +319,7 @@ impl Session {
         let read_to = if events.len() < page { upto } else { events.last().map_or(upto, |event| event.id) };
         let bytes: usize = events.iter().map(Event::bytes).sum();
         // The next page by what this one weighed: at most twice as many, and never none.
-        let fitting = page * node.limits.page_bytes_max / bytes.max(1);
+        let fitting = page * node.limits().page_bytes_max / bytes.max(1);
         self.page_events = fitting.clamp(1, page * 2);
         for event in events {
             if core.hub.due(self.key, &core.members, &event.channel, event.id) {

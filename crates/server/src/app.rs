@@ -3,11 +3,12 @@
 use crate::auth::{AllowedOrigins, SecretRule, Source};
 use crate::config::{Config, Reject};
 use crate::gate::{Gate, Rates};
-use crate::http::documents::Documents;
-use crate::identity::{Identity, TokenPort};
+use crate::http::{self, documents::Documents};
+use crate::identity::{Identity, Known, TokenPort};
 use crate::maintenance;
 use crate::sync::Processor;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use arc_swap::{ArcSwap, Guard};
 use campanile_contract::{Registry, Site};
 use campanile_journal::SystemClock;
 use campanile_live::Node;
@@ -22,10 +23,10 @@ pub struct App {
     /// The live half.
     pub node: Arc<Node>,
     pub(crate) identity: Arc<Identity>,
-    pub(crate) origins: AllowedOrigins,
+    pub(crate) origins: ArcSwap<AllowedOrigins>,
     pub(crate) gate: Gate,
     pub(crate) documents: Documents,
-    pub(crate) config: Config,
+    config: ArcSwap<Config>,
     /// Rows of other programs that become events.
     pub sync: Processor,
     pub(crate) dev: bool,
@@ -37,20 +38,37 @@ impl App {
     /// # Errors
     /// When the configuration or the store cannot be used; the message says what to do.
     pub async fn start(config: Config, dev: bool) -> Result<Arc<Self>> {
-        let rule = if dev { SecretRule::AnyForDev } else { SecretRule::Strong };
-        let (verifier, api_keys, origins) = (config.verifier(rule)?, config.api_keys(rule)?, config.origins()?);
+        let Judged { known, origins } = judge(&config, dev)?;
         let site = open_site(&config).await?;
         let sync = Processor::new(&site, config.sync_sources()?)?;
-        let sources = config.auth.sources.clone().unwrap_or_else(|| Source::ALL.to_vec());
-        let identity = Arc::new(Identity { verifier, api_keys, sources, site: site.clone() });
+        let identity = Arc::new(Identity { known: ArcSwap::from_pointee(known), site: site.clone() });
         let port = Arc::new(TokenPort(Arc::clone(&identity)));
         let node = Node::start(site.clone(), port, config.limits.live()).await.context("loading the site")?;
-        let rates = Rates {
-            anonymous_per_hour: config.limits.rest_per_hour_anonymous,
-            signed_in_per_hour: config.limits.rest_per_hour_signed_in,
-        };
-        let (gate, documents) = (Gate::new(rates), Documents::of(&site.registry, config.listen));
+        let (gate, documents) = (Gate::new(rates(&config)), Documents::of(&site.registry, config.listen));
+        let (origins, config) = (ArcSwap::from_pointee(origins), ArcSwap::from_pointee(config));
         Ok(Arc::new(Self { site, node, identity, origins, gate, documents, config, sync, dev }))
+    }
+
+    /// The configuration in force. Read it anew for each request; it changes with a reload.
+    pub(crate) fn config(&self) -> Guard<Arc<Config>> {
+        self.config.load()
+    }
+
+    /// What a configuration says of credentials and origins.
+    ///
+    /// # Errors
+    /// When a key, an origin or an event type cannot be used.
+    pub(crate) fn judged(&self, config: &Config) -> Result<Judged> {
+        judge(config, self.dev)
+    }
+
+    /// Puts a configuration into force, as far as it can change while the server runs. Connections that are open stay open.
+    pub(crate) fn apply(&self, config: Config, judged: Judged) {
+        self.node.set_limits(config.limits.live());
+        self.gate.set_rates(rates(&config));
+        self.origins.store(Arc::new(judged.origins));
+        self.identity.known.store(Arc::new(judged.known));
+        self.config.store(Arc::new(config));
     }
 
     /// Starts the workers of the job queue and the processor of sync events; they end with `stop`.
@@ -65,7 +83,49 @@ impl App {
 
     /// How a WebSocket route refuses.
     pub(crate) fn reject(&self, route: &str) -> Reject {
-        self.config.route.get(route).map(|entry| entry.reject).unwrap_or_default()
+        self.config().route.get(route).map(|entry| entry.reject).unwrap_or_default()
+    }
+}
+
+/// What a configuration says of credentials and origins, ready for use.
+pub(crate) struct Judged {
+    known: Known,
+    origins: AllowedOrigins,
+}
+
+/// Reads keys, origins and event types as a start would.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub(crate) fn judge(config: &Config, dev: bool) -> Result<Judged> {
+    let rule = if dev { SecretRule::AnyForDev } else { SecretRule::Strong };
+    let sources = config.auth.sources.clone().unwrap_or_else(|| Source::ALL.to_vec());
+    let known = Known { verifier: config.verifier(rule)?, api_keys: config.api_keys(rule)?, sources };
+    registry(config)?;
+    config.sync_sources()?;
+    judge_routes(config)?;
+    Ok(Judged { known, origins: config.origins()? })
+}
+
+/// A misspelled path would leave its route as it is, without a word.
+pub(crate) fn judge_routes(config: &Config) -> Result<()> {
+    let known: Vec<&str> = http::websocket_paths().collect();
+    match config.route.keys().find(|path| !known.contains(&path.as_str())) {
+        Some(path) => bail!("route.{path:?}: no WebSocket begins there; the routes are {}", known.join(", ")),
+        None => Ok(()),
+    }
+}
+
+/// Everything that is declared: by the features, and by the configuration.
+pub(crate) fn registry(config: &Config) -> Result<Registry> {
+    Registry::new(campanile_features::ALL, config.event_types()?).map_err(anyhow::Error::msg)
+}
+
+fn rates(config: &Config) -> Rates {
+    Rates {
+        anonymous_per_hour: config.limits.rest_per_hour_anonymous,
+        signed_in_per_hour: config.limits.rest_per_hour_signed_in,
+        tickets_per_minute: config.limits.tickets_per_minute,
     }
 }
 
@@ -74,15 +134,23 @@ impl App {
 /// # Errors
 /// When the store cannot be reached or used, or the declarations contradict each other.
 pub async fn open_site(config: &Config) -> Result<Site> {
-    let registry = Registry::new(campanile_features::ALL, config.event_types()?).map_err(anyhow::Error::msg)?;
-    let open = Site::open(&config.store, registry, config.limits.journal(), Arc::new(SystemClock));
+    let open = Site::open(&config.store, registry(config)?, config.limits.journal(), Arc::new(SystemClock));
     open.await.with_context(|| format!("opening {}", without_password(&config.store)))
 }
 
 /// A store's address as it may be shown.
 pub(crate) fn without_password(store: &str) -> String {
+    // A password may also stand among the parameters; those of a file are harmless, but tell nobody anything.
+    let store = store.split('?').next().unwrap_or(store);
     match (store.split_once("://"), store.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
         _ => store.to_owned(),
     }
+}
+
+/// Where the file of an SQLite store lies.
+pub(crate) fn sqlite_path(store: &str) -> Option<std::path::PathBuf> {
+    let path = store.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(path.split('?').next().unwrap_or(path).into())
 }

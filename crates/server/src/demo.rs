@@ -22,12 +22,24 @@ pub(crate) struct DevKeys {
 }
 
 impl DevKeys {
+    /// Reads the keys of a development server that has run here.
+    pub(crate) fn existing(config: &Config) -> Result<Option<Self>> {
+        let path = keys_path(config);
+        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// The API key, which may do everything.
+    pub(crate) fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
     /// Reads the keys, or makes them.
     pub(crate) fn load(config: &Config) -> Result<Self> {
-        let path = keys_path(config);
-        if let Ok(text) = std::fs::read_to_string(&path) {
-            return serde_json::from_str(&text).with_context(|| format!("in {}", path.display()));
+        if let Some(keys) = Self::existing(config)? {
+            return Ok(keys);
         }
+        let path = keys_path(config);
         let random = || format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
         let keys = Self { hs256_secret: random(), api_key: format!("ck_{}", random()) };
         let mut options = std::fs::OpenOptions::new();
@@ -50,7 +62,8 @@ impl DevKeys {
     }
 }
 
-fn keys_path(config: &Config) -> PathBuf {
+/// Where the keys lie: beside the database, or in this folder for a store elsewhere.
+pub(crate) fn keys_path(config: &Config) -> PathBuf {
     let database = config.store.strip_prefix("sqlite://").map(|path| path.split('?').next().unwrap_or(path));
     PathBuf::from(format!("{}.dev-keys", database.unwrap_or("campanile")))
 }

@@ -1,6 +1,7 @@
 //! Who calls: finds the credentials of a request, judges them with keys, tickets and the roster.
 
 use crate::auth::{ApiKeys, Carriers, Credential, Source, Verifier, choose, find_credentials, is_api_key};
+use arc_swap::ArcSwap;
 use campanile_contract::{Authenticate, Site};
 use campanile_live::Node;
 use campanile_wire::caller::PersonCaller;
@@ -15,10 +16,17 @@ pub(crate) const TICKET_MS: i64 = 30_000;
 
 /// What is needed to judge a credential.
 pub(crate) struct Identity {
+    /// A reload puts another in its place: a removed API key is unknown from the next request on. A connection that a removed token key
+    /// opened lives on to its token's end.
+    pub(crate) known: ArcSwap<Known>,
+    pub(crate) site: Site,
+}
+
+/// The keys, and where credentials are looked for.
+pub(crate) struct Known {
     pub(crate) verifier: Verifier,
     pub(crate) api_keys: ApiKeys,
     pub(crate) sources: Vec<Source>,
-    pub(crate) site: Site,
 }
 
 /// The port by which delivery refreshes and authenticates in-band.
@@ -42,7 +50,7 @@ struct TicketHolder {
 impl Identity {
     fn person(&self, token: &str) -> Result<PersonCaller, ErrorCode> {
         let now_ms = self.site.journal.clock().now_ms();
-        self.verifier.verify(token, now_ms).map(PersonCaller::from).map_err(|error| {
+        self.known.load().verifier.verify(token, now_ms).map(PersonCaller::from).map_err(|error| {
             tracing::debug!(reason = error.reason(), "a token was refused");
             error.code()
         })
@@ -50,7 +58,8 @@ impl Identity {
 
     /// The caller of a request, with the role that the roster knows.
     pub(crate) async fn caller(&self, carriers: &Carriers<'_>, node: &Node) -> Result<Caller, Refusal> {
-        let found = find_credentials(carriers, &self.sources);
+        let known = self.known.load_full();
+        let found = find_credentials(carriers, &known.sources);
         // Tickets live in the store, so they are taken before the choice, each once, even beside a better credential.
         let mut tickets = HashMap::new();
         for credential in found.iter().filter(|credential| credential.source == Source::Ticket) {
@@ -59,7 +68,7 @@ impl Identity {
         let judge = |credential: Credential<'_>| match credential.source {
             Source::Ticket => tickets[credential.text].clone().map(Caller::Person).ok_or(ErrorCode::InvalidTicket),
             Source::Bearer if is_api_key(credential.text) => {
-                self.api_keys.find(credential.text).map(|key| Caller::Service(key.into())).ok_or(ErrorCode::InvalidToken)
+                known.api_keys.find(credential.text).map(|key| Caller::Service(key.into())).ok_or(ErrorCode::InvalidToken)
             }
             _ => self.person(credential.text).map(Caller::Person),
         };
@@ -90,6 +99,6 @@ impl Identity {
 
     /// How many requests a second a key may make.
     pub(crate) fn rate_of(&self, key: &str) -> Option<u32> {
-        self.api_keys.rate_of(key)
+        self.known.load().api_keys.rate_of(key)
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod auth;
+mod certificate;
 pub mod cli;
 pub mod config;
 mod demo;
@@ -11,5 +12,9 @@ mod identity;
 mod listen;
 mod log;
 mod maintenance;
+mod notify;
+mod proxy;
+mod reload;
 mod stall;
 pub mod sync;
+mod transport;

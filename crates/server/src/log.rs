@@ -3,18 +3,48 @@
 use crate::config::Log;
 use anyhow::{Context, Result};
 use std::io::IsTerminal;
-use tracing_subscriber::EnvFilter;
+use std::sync::OnceLock;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+
+/// The levels in force, once logging has started.
+static LEVELS: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Starts logging.
 pub(crate) fn start(log: &Log) -> Result<()> {
-    let filter = EnvFilter::try_new(&log.level).context("log.level")?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let (filter, handle) = reload::Layer::new(levels(log)?);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = if log.json { lines.json().boxed() } else { lines.boxed() };
     // A second start in one process (tests) keeps the first.
-    let _ = if log.json { subscriber.json().try_init() } else { subscriber.try_init() };
+    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
+        let _ = LEVELS.set(handle);
+    }
     Ok(())
+}
+
+/// Whether the levels can be read.
+///
+/// # Errors
+/// When they cannot.
+pub(crate) fn check(log: &Log) -> Result<()> {
+    levels(log).map(drop)
+}
+
+/// Sets other levels while the server runs.
+///
+/// # Errors
+/// When they cannot be read; the old ones stay.
+pub(crate) fn set_levels(log: &Log) -> Result<()> {
+    let filter = levels(log)?;
+    match LEVELS.get() {
+        Some(handle) => handle.reload(filter).context("log.level"),
+        None => Ok(()),
+    }
+}
+
+fn levels(log: &Log) -> Result<EnvFilter> {
+    EnvFilter::try_new(&log.level).context("log.level")
 }
 
 /// A request's path and query as logs may show them: the values of `token` and `ticket` are taken out, however they are spelled.

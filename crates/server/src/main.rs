@@ -1,6 +1,5 @@
 //! `campanile`: the real-time half of a learning platform in one binary.
 
-use clap::Parser;
 use std::process::ExitCode;
 
 // Lowest memory for many small idle objects, and it gives pages back; see docs/acceptance.md for what a million connects leave behind.
@@ -8,5 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    campanile::cli::run(campanile::cli::Cli::parse())
+    campanile::cli::run(campanile::cli::read())
 }

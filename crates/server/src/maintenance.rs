@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// The job's kind and its schedule's name.
-const MAINTAIN: &str = "maintain";
+pub(crate) const MAINTAIN: &str = "maintain";
 /// Every ten minutes.
 const EVERY: &str = "*/10 * * * *";
 

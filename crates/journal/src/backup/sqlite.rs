@@ -85,26 +85,27 @@ pub(super) async fn restore(
     let bytes_about = fs::metadata(from).map_err(|error| failed("reading", from, &error))?.len();
     progress(BackupProgress { step: "verifying", bytes: 0, bytes_about });
     let backup = verify(from).await?;
-    let replaced = if target.exists() { set_aside(&target, replace).await? } else { None };
+    let replaced = if target.exists() { replaceable(&target, replace).await? } else { None };
     progress(BackupProgress { step: "writing", bytes: 0, bytes_about });
-    let head = head_after(backup.head, replaced.as_ref().and_then(|(_, head)| *head));
+    let head = head_after(backup.head, replaced);
     let restoring = file::beside(&target, ".restoring");
     copy(from, &restoring)?;
     begin_epoch(&restoring, head).await?;
     file::flush(&restoring)?;
-    // The old file stays under another name until somebody removes it.
-    if let Some((aside, _)) = &replaced {
-        fs::rename(&target, aside).map_err(|error| failed("renaming", &target, &error))?;
-    }
+    set_aside(&target)?;
     fs::rename(&restoring, &target).map_err(|error| failed("renaming", &restoring, &error))?;
     file::flush_folder(&target)?;
     Ok(Restored { from: backup.head, head, events: backup.events })
 }
 
-/// Sees that nobody uses the store that is to be replaced, and makes it one whole file. Answers where it will lie, and its head.
-async fn set_aside(target: &Path, replace: bool) -> Result<Option<(PathBuf, Option<Head>)>, JournalError> {
+/// Sees that the store may be replaced and that nobody uses it, and makes it one whole file. Answers its head.
+async fn replaceable(target: &Path, replace: bool) -> Result<Option<Head>, JournalError> {
+    let unreadable = |error: JournalError| match error {
+        JournalError::Unusable(_) => error,
+        other => refused(format!("{} cannot be read ({other}); move it away and restore again", target.display())),
+    };
     let mut conn = open(target.to_owned(), IN_USE_WAIT_MS).await?;
-    let is_empty = number(&mut conn, TABLES).await? == 0;
+    let is_empty = number(&mut conn, TABLES).await.map_err(unreadable)? == 0;
     if !is_empty && !replace {
         return Err(refused(format!("{} is not empty; --replace puts the backup in its place", target.display())));
     }
@@ -114,10 +115,24 @@ async fn set_aside(target: &Path, replace: bool) -> Result<Option<(PathBuf, Opti
     if mode != "delete" {
         return Err(refused(format!("{} is in use; stop the server first", target.display())));
     }
-    let head = head(&mut conn).await?;
+    let head = head(&mut conn).await.map_err(unreadable)?;
     conn.close().await?;
+    Ok(head)
+}
+
+/// The old file stays under another name until somebody removes it. So does a write-ahead log that a lost file left behind: SQLite
+/// would read it into the restored one.
+fn set_aside(target: &Path) -> Result<(), JournalError> {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Ok(Some((file::beside(target, &format!(".replaced-{}", since.as_millis())), head)))
+    let aside = file::beside(target, &format!(".replaced-{}", since.as_millis()));
+    for ending in ["", "-wal", "-shm"] {
+        let old = file::beside(target, ending);
+        match fs::rename(&old, file::beside(&aside, ending)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("renaming", &old, &error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), JournalError> {
@@ -146,7 +161,7 @@ fn path_of(store: &str) -> Result<PathBuf, JournalError> {
 async fn open(path: PathBuf, lock_wait_ms: u64) -> Result<SqliteConnection, JournalError> {
     let options = SqliteConnectOptions::new().filename(&path).busy_timeout(Duration::from_millis(lock_wait_ms));
     let conn = options.disable_statement_logging().connect().await;
-    conn.map_err(|error| refused(format!("opening {}: {error}", path.display())))
+    conn.map_err(|error| refused(format!("{} cannot be read: {error}", path.display())))
 }
 
 /// None where there is no log.

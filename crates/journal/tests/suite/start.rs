@@ -1,7 +1,7 @@
 //! Starting: migrations run once and are never edited, and a store that could lose what it acknowledged is refused.
 
 use crate::site::{NOTES, Site, event};
-use campanile_journal::{Durability, JournalLimits, Migration};
+use campanile_journal::{Durability, JournalLimits, Migration, Probed, probe};
 use campanile_wire::ErrorCode;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr, SqliteConnection};
 use std::path::Path;
@@ -13,6 +13,7 @@ on_both! {
     an_edited_migration_is_refused,
     a_database_from_the_future_is_refused,
     a_migration_that_fails_leaves_nothing,
+    a_look_changes_nothing_and_tells_what_a_start_would_meet,
     nodes_that_start_at_once_all_succeed,
     every_sql_text_prepares,
 }
@@ -54,6 +55,23 @@ async fn a_migration_that_fails_leaves_nothing(site: &Site) {
     assert!(site.try_open(&[NOTES, broken], JournalLimits::default()).await.is_err());
     drop(site.try_open(&[NOTES, SECOND], JournalLimits::default()).await.unwrap());
     assert_eq!(site.number("SELECT COUNT(*) FROM migration WHERE feature = 'note'").await, 2);
+}
+
+async fn a_look_changes_nothing_and_tells_what_a_start_would_meet(site: &Site) {
+    let look = async || probe(&site.url, &[NOTES], &JournalLimits::default()).await;
+    // Twice: the first look made nothing.
+    for _ in 0..2 {
+        let expected = if site.url.starts_with("sqlite:") { Probed::Absent } else { Probed::Empty };
+        assert_eq!(look().await.unwrap(), expected);
+    }
+    let journal = site.open().await;
+    assert_eq!(look().await.unwrap(), Probed::Log(0));
+    journal.publish(vec![event(1, "hello"), event(1, "again")], None).await.unwrap();
+    assert_eq!(look().await.unwrap(), Probed::Log(2), "beside a node that writes");
+    drop(journal);
+    site.raw("INSERT INTO migration (feature, number, checksum, applied_at_ms) VALUES ('journal', 999, '', 0)").await;
+    let sentence = look().await.unwrap_err().to_string();
+    assert!(sentence.contains("comes from a newer campanile: it has migration 999 of journal"), "{sentence}");
 }
 
 async fn nodes_that_start_at_once_all_succeed(site: &Site) {

@@ -353,6 +353,14 @@ async fn a_key_stays_for_as_long_as_its_row_waits(site: &Site) {
     assert_eq!(platform.number("SELECT COUNT(*) FROM rows").await, 3, "a platform's rows are deleted only when it says so");
     assert_eq!(source.pass(SyncTurn::Now, &map).await.unwrap().processed, 0);
     assert_eq!(whole_log(&journal).await.len(), 3);
+    let spec = SyncSpec { delete_after_ms: Some(SYNC_KEPT_MS), ..foreign_spec(&platform) };
+    insert(&platform, "rows", 4..=4).await;
+    source.pass(SyncTurn::Now, &map).await.unwrap();
+    site.clock.advance_ms(SYNC_KEPT_MS + 1);
+    insert(&platform, "rows", 5..=5).await;
+    SyncSource::new(&journal, spec).unwrap().clean().await.unwrap();
+    let left = platform.rows("SELECT event_type, id FROM rows ORDER BY id").await;
+    assert_eq!(left.iter().map(|(_, id)| *id).collect::<Vec<_>>(), [1, 3, 5], "keys of 1 and 3 were forgotten before");
     platform.drop_database().await;
 }
 

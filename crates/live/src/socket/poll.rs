@@ -46,7 +46,7 @@ pub fn head(session: Session) -> Answer {
 /// # Errors
 /// `server_draining` when the node goes down while nothing was due.
 pub async fn answer(mut session: Session, wait: Duration) -> Result<Answer, (ErrorCode, u64)> {
-    let limits = &session.node.limits;
+    let limits = session.node.limits();
     let (events_max, wait_max) = (limits.poll_events_max, Duration::from_millis(limits.poll_wait_ms_max));
     let wait = wait.min(wait_max).min(Duration::from_millis(session.expires_in_ms()));
     let deadline = tokio::time::Instant::now() + wait;
@@ -70,8 +70,8 @@ pub async fn answer(mut session: Session, wait: Duration) -> Result<Answer, (Err
         if let Some(retry_after_ms) = come_back_ms.filter(|_| gathered.events.is_empty()) {
             return Err((ErrorCode::ServerDraining, retry_after_ms));
         }
-        let heavy = gathered.bytes >= session.node.limits.page_bytes_max;
-        let full = heavy || gathered.events.len() + session.node.limits.page_events_max > events_max;
+        let heavy = gathered.bytes >= limits.page_bytes_max;
+        let full = heavy || gathered.events.len() + limits.page_events_max > events_max;
         let settled = !session.is_reading() && (!gathered.events.is_empty() || gathered.gap.is_some());
         if full || settled || timed_out || gathered.ending.is_some() {
             return Ok(gathered.into_answer(session));

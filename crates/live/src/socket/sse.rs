@@ -38,7 +38,7 @@ impl State {
             return Some(next);
         }
         let session = self.session.as_mut()?;
-        let heartbeat = Duration::from_millis(session.node.limits.sse_heartbeat_ms);
+        let heartbeat = Duration::from_millis(session.node.limits().sse_heartbeat_ms);
         let expiry = Duration::from_millis(session.expires_in_ms());
         let mut out = Vec::new();
         tokio::select! {

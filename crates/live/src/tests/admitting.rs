@@ -36,6 +36,19 @@ async fn an_address_has_so_many_connections_at_most() {
 }
 
 #[tokio::test]
+async fn other_limits_hold_from_their_next_use_and_nobody_who_is_in_is_put_out() {
+    let school = School::with(LiveLimits { connections_per_user_max: 2, ..limits() }).await;
+    let mut held = [school.admit(wish(1)).await.unwrap(), school.admit(wish(1)).await.unwrap()];
+    school.node.set_limits(LiveLimits { connections_per_user_max: 1, ..limits() });
+    assert_eq!(school.refused(wish(1)).await.reason.word(), "too_many_connections");
+    school.node.set_limits(LiveLimits { connections_per_user_max: 3, ..limits() });
+    assert!(school.admit(wish(1)).await.is_ok());
+    for client in &mut held {
+        assert_eq!(client.hears().await, ["established at 0"]);
+    }
+}
+
+#[tokio::test]
 async fn the_same_client_replaces_its_old_connection_also_at_the_cap() {
     let school = School::with(LiveLimits { connections_per_user_max: 2, ..limits() }).await;
     let mut old = school.admit(named(1, "tab")).await.unwrap();

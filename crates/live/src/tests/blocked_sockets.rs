@@ -13,7 +13,7 @@ async fn served(school: &School, wish: Connect) -> TcpStream {
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
     let session = school.node.connect(wish).await.unwrap();
-    tokio::spawn(serve(server, BytesMut::new(), Opening::Ready(Box::new(session)), campanile_wire::Dialect::Native));
+    tokio::spawn(serve(server.into(), BytesMut::new(), Opening::Ready(Box::new(session)), campanile_wire::Dialect::Native));
     client
 }
 

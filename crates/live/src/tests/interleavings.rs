@@ -238,7 +238,7 @@ impl World {
             }
         }
         let (events, ..) = reader.dialogue.session.mailbox.lock().load();
-        if events > self.school.node.limits.mailbox_events_max {
+        if events > self.school.node.limits().mailbox_events_max {
             return Err(format!("{events} events wait in memory"));
         }
         Ok(())

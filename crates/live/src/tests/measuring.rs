@@ -11,7 +11,8 @@ async fn the_task_of_an_idle_connection_is_small() {
     let session = school.node.connect(wish(1)).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let serving = size_of_val(&serve(stream, bytes::BytesMut::new(), Opening::Ready(Box::new(session)), campanile_wire::Dialect::Native));
+    let opening = Opening::Ready(Box::new(session));
+    let serving = size_of_val(&serve(stream.into(), bytes::BytesMut::new(), opening, campanile_wire::Dialect::Native));
     let (session, mailbox) = (size_of::<Session>(), size_of::<Mailbox>());
     println!("serving {serving} B, its session {session} B, its mailbox {mailbox} B");
     assert!(serving + mailbox <= 3 * 1024, "{serving} + {mailbox} bytes");

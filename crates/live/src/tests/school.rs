@@ -247,10 +247,7 @@ pub(super) fn with_role(person: i64, role: &str) -> Connect {
 const FEATURE: Feature = Feature {
     name: "bell",
     migrations: &[],
-    channel_kinds: &[
-        ChannelKind::new("course", History::SinceGrant),
-        ChannelKind::new("class", History::All),
-    ],
+    channel_kinds: &[ChannelKind::new("course", History::SinceGrant), ChannelKind::new("class", History::All)],
     events: &[
         event("granted", "user", Retention::Forever),
         event("revoked", "user", Retention::Forever),

@@ -91,7 +91,9 @@ impl ApiKeys {
                 return Err(refused("another name has the same key, so that logs could not tell them apart"));
             }
             if config.scopes.is_empty() || !config.scopes.iter().all(|scope| is_scope(scope)) {
-                return Err(refused("scopes are one or more of `publish`, `publish:<event type>`, `roster`, `grading`, `notifications`, `metrics`, `admin`"));
+                return Err(refused(
+                    "scopes are one or more of `publish`, `publish:<event type>`, `roster`, `grading`, `notifications`, `metrics`, `admin`",
+                ));
             }
             if !(1..=RATE_PER_S_MAX).contains(&config.rate_per_s) {
                 return Err(refused("the rate is 1 to 1,000,000 requests a second"));

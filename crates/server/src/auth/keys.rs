@@ -15,7 +15,7 @@ const RSA_BITS_MAX: usize = 8192;
 const HMAC_BYTES_MIN: usize = 32;
 
 /// The signature algorithms that a key can be bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 pub enum Algorithm {
     /// HMAC with SHA-256: one secret shared with the issuer.
     #[serde(rename = "HS256")]

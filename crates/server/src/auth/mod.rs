@@ -21,7 +21,7 @@ pub use secret::{SecretRule, WeakSecret};
 use campanile_wire::{Caller, ErrorCode};
 
 /// Where a request can carry a credential, in the order in which they are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// `Authorization: Bearer <jwt or API key>`.

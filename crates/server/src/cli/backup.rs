@@ -7,7 +7,11 @@ use campanile_contract::Registry;
 use clap::Args;
 use std::path::PathBuf;
 
+/// Writes a verified backup of the store into a new file, while the server runs.
 #[derive(Args)]
+#[command(after_help = "Examples:
+  campanile backup /var/backups/campanile-2026-01-15.backup
+  campanile backup school.backup --json | jq .head")]
 pub struct Backup {
     /// The file to write; it must not exist.
     file: PathBuf,

@@ -6,7 +6,11 @@ use crate::sync::Processor;
 use anyhow::{Result, bail};
 use clap::Args;
 
+/// Turns the rows that wait in sync_events, and in every [[sync_source]], into events.
 #[derive(Args)]
+#[command(after_help = "Examples:
+  campanile process-sync-events
+  campanile process-sync-events --source platform --batch-size 500 --json")]
 pub struct ProcessSyncEvents {
     #[command(flatten)]
     source: Source,

@@ -7,7 +7,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use std::path::PathBuf;
 
+/// Restores the store from a backup, in a new epoch. The server must not run.
 #[derive(Args)]
+#[command(after_help = "Examples:
+  campanile restore school.backup                       # into an empty store
+  campanile restore school.backup --replace")]
 pub struct Restore {
     /// A file that `campanile backup` wrote from a store of the same engine.
     file: PathBuf,

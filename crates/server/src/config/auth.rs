@@ -4,29 +4,39 @@ use crate::auth::{
     Algorithm, ApiKeyConfig, ApiKeySecret, Key, KeyConfig, KeyMaterial, SecretRule, Source, TokenRules, Verifier,
 };
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// How tokens are judged.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
     /// The secret of HS256 tokens, as Django's `SECRET_KEY` or SimpleJWT's `SIGNING_KEY`.
+    #[serde(skip_serializing)]
+    #[schemars(extend("x-secret" = true), example = &"at least 32 random bytes: openssl rand -base64 48")]
     pub hs256_secret: Option<String>,
-    /// Further keys.
+    /// Further keys; each has exactly one of `secret`, `pem_file` and `jwk_file`.
+    #[schemars(example = serde_json::json!([{ "algorithm": "ES256", "pem_file": "platform.pem" }]))]
     pub key: Vec<KeyEntry>,
     /// `iss` must be this.
+    #[schemars(example = &"https://lms.example")]
     pub issuer: Option<String>,
     /// `aud` must be or hold this.
+    #[schemars(example = &"campanile")]
     pub audience: Option<String>,
-    /// How far clocks may differ, in seconds.
+    /// How far the clocks of issuer and server may differ, in seconds.
+    #[schemars(range(min = 0, max = 3_600), extend("default" = LEEWAY_S))]
     pub leeway_s: Option<u32>,
-    /// The longest accepted life of a token, in seconds.
+    /// The longest accepted life of a token, in seconds; any without it.
+    #[schemars(range(min = 1, max = 315_360_000), example = 86_400)]
     pub lifetime_s_max: Option<u32>,
     /// Where credentials are looked for; all places by default.
+    #[schemars(extend("default" = Source::ALL))]
     pub sources: Option<Vec<Source>>,
-    /// Whether the first message may bring the token.
+    /// Whether the first message of a WebSocket may bring the token.
+    #[schemars(extend("default" = true))]
     pub first_message: Option<bool>,
 }
 
@@ -59,15 +69,35 @@ impl Auth {
     }
 }
 
+impl Auth {
+    /// The first secret that tokens are signed with, and its `kid`; none where only public keys are configured.
+    pub(crate) fn signing_secret(&self) -> Option<(&str, Option<&str>)> {
+        let own = self.hs256_secret.as_deref().map(|secret| (secret, None));
+        let entries = self.key.iter().filter(|entry| entry.algorithm.is_symmetric());
+        own.or_else(|| entries.filter_map(|entry| Some((entry.secret.as_deref()?, entry.kid.as_deref()))).next())
+    }
+}
+
 /// One key; exactly one of the three places.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyEntry {
+    /// The only algorithm that this key verifies.
+    #[schemars(example = &"ES256")]
     algorithm: Algorithm,
+    /// The key's name: a token that names a configured key is held against that key alone.
+    #[schemars(example = &"2026-09")]
     kid: Option<String>,
+    /// The secret of an HS256 key.
+    #[serde(skip_serializing)]
+    #[schemars(extend("x-secret" = true), example = &"at least 32 random bytes: openssl rand -base64 48")]
     secret: Option<String>,
-    pub(super) pem_file: Option<std::path::PathBuf>,
-    pub(super) jwk_file: Option<std::path::PathBuf>,
+    /// A file with a public key as PEM, beside the configuration file.
+    #[schemars(extend("x-file" = true), example = &"platform.pem")]
+    pem_file: Option<std::path::PathBuf>,
+    /// A file with one public key as JWK, beside the configuration file.
+    #[schemars(extend("x-file" = true), example = &"platform.jwk")]
+    jwk_file: Option<std::path::PathBuf>,
 }
 
 impl KeyEntry {
@@ -83,14 +113,24 @@ impl KeyEntry {
 }
 
 /// One API key; the key itself or its SHA-256.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyEntry {
+    /// Its name in logs, limits and idempotency scopes.
+    #[schemars(example = &"platform")]
     name: String,
+    /// The key itself: `ck_` and at least 29 random signs. Better its hash.
+    #[serde(skip_serializing)]
+    #[schemars(extend("x-secret" = true), example = &"ck_ and at least 29 random signs: openssl rand -hex 24")]
     key: Option<String>,
+    /// The SHA-256 of the whole key as 64 hex digits, instead of `key`: `printf %s "$KEY" | sha256sum`.
+    #[schemars(example = &"64 hex digits")]
     key_sha256: Option<String>,
+    /// What it may do: `publish`, `publish:<event type>`, `roster`, `grading`, `notifications`, `metrics`, `admin`.
+    #[schemars(example = ["publish", "roster"])]
     scopes: Vec<String>,
-    /// Requests a second; `limits.publishes_per_second` by default.
+    /// Requests a second; `limits.publishes_per_second` without it.
+    #[schemars(range(min = 1, max = 1_000_000), example = 100)]
     rate_per_second: Option<u32>,
 }
 
@@ -115,6 +155,16 @@ impl ApiKeyEntry {
         };
         let rate_per_s = self.rate_per_second.unwrap_or(rate_per_s);
         Ok(ApiKeyConfig { name: self.name.clone(), secret, scopes: self.scopes.clone(), rate_per_s })
+    }
+
+    /// Whether it may publish events of some type.
+    pub(crate) fn may_publish(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == "publish" || scope.starts_with("publish:"))
+    }
+
+    /// Whether it holds the key itself rather than its hash.
+    pub(crate) fn holds_key(&self) -> bool {
+        self.key.is_some()
     }
 
     /// An entry that holds the key itself.

@@ -1,46 +1,78 @@
-//! Configuration: campanile.toml, with a few flags above it. One file here for each section; unknown keys are refused.
+//! Configuration: defaults, campanile.toml, the environment, flags. One file here for each section, whose types describe every key.
 
 mod auth;
+mod bind;
 mod event_type;
+mod fault;
+mod judge;
+pub mod keys;
+mod layers;
 mod limits;
+mod load;
 mod log;
+pub mod reference;
 mod route;
+mod spelling;
 mod sync;
+mod tls;
+
+#[cfg(test)]
+mod tests;
 
 pub use auth::{ApiKeyEntry, Auth, KeyEntry};
 pub use event_type::EventTypeEntry;
+pub use fault::{Fault, Faults};
+pub use layers::{Flag, Place};
 pub use limits::Limits;
+pub use load::{Change, Given, Loaded, Setting};
 pub use log::Log;
 pub use route::{Reject, RouteEntry};
 pub use sync::{SyncSetting, SyncSourceEntry};
+pub use tls::Tls;
 
 use crate::auth::{AllowedOrigins, ApiKeys, SecretRule, Verifier};
-use anyhow::{Context, Result};
+use crate::proxy::TrustedProxies;
+use anyhow::Result;
 use campanile_contract::EventType;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 
 /// The whole of campanile.toml.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Address and port.
+    /// Address and port, for HTTP and all that begins with it.
     pub listen: SocketAddr,
-    /// `sqlite://path/to.db` or `postgres://user@host/database`.
+    /// With what the server speaks TLS itself; without it, plain HTTP.
+    pub tls: Option<Tls>,
+    /// Addresses or networks of your own proxies (`10.0.0.0/8`): what they say of where a request came from is believed.
+    #[schemars(example = ["10.0.0.0/8"])]
+    pub trusted_proxies: Vec<String>,
+    /// Whether to listen without TLS and without a proxy where others can reach it: everybody on the way reads the tokens.
+    pub insecure_public_bind: bool,
+    /// `sqlite://path/to.db` (a relative path begins in the working directory) or `postgres://user@host/database`.
     pub store: String,
-    /// Whose pages may connect: origins (`https://lms.example`) or hosts (`lms.example`).
+    /// Whose pages may connect: origins (`https://lms.example`), hosts (`lms.example`), or `null` for pages of files.
+    #[schemars(extend("x-reload" = true), example = ["https://lms.example"])]
     pub allowed_origins: Vec<String>,
-    /// Who people are.
+    /// Who people are: how their tokens are judged.
+    #[schemars(extend("x-reload" = true))]
     pub auth: Auth,
-    /// Who services are.
+    /// Who services are: one entry for each API key.
+    #[schemars(
+        extend("x-reload" = true),
+        example = serde_json::json!([{ "name": "platform", "key_sha256": "64 hex digits", "scopes": ["publish", "roster"] }])
+    )]
     pub api_key: Vec<ApiKeyEntry>,
     /// The host's own event types.
     pub event_type: Vec<EventTypeEntry>,
     /// Tables whose rows become events, beside our own `sync_events`.
+    #[schemars(example = serde_json::json!([{ "name": "platform", "store": "postgres://campanile@db.example/school", "table": "sync_event" }]))]
     pub sync_source: Vec<SyncSourceEntry>,
-    /// How each WebSocket route refuses: `{"/ws": {"reject": "http"}}`.
+    /// How each WebSocket route refuses: `[route."/ws"]`.
+    #[schemars(extend("x-reload" = true), example = serde_json::json!({ "/ws": { "reject": "http" } }))]
     pub route: BTreeMap<String, RouteEntry>,
     /// Limits that differ from the defaults.
     pub limits: Limits,
@@ -52,6 +84,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            insecure_public_bind: false,
             store: "sqlite://campanile.db".into(),
             allowed_origins: Vec::new(),
             auth: Auth::default(),
@@ -66,20 +101,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a file; its folder is where the files that it names lie.
-    ///
-    /// # Errors
-    /// When it cannot be read, or holds an unknown key or a wrong value; the message points at the place.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        let mut config: Self = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        for file in config.auth.key.iter_mut().flat_map(|key| key.pem_file.iter_mut().chain(key.jwk_file.iter_mut())) {
-            *file = folder.join(&*file);
-        }
-        Ok(config)
-    }
-
     /// The verifier of people's tokens.
     ///
     /// # Errors
@@ -103,6 +124,14 @@ impl Config {
     /// When an entry is neither an origin nor a host.
     pub fn origins(&self) -> Result<AllowedOrigins> {
         Ok(AllowedOrigins::new(&self.allowed_origins)?)
+    }
+
+    /// Whose word is taken for where a request came from.
+    ///
+    /// # Errors
+    /// When an entry is no network.
+    pub(crate) fn proxies(&self) -> Result<TrustedProxies> {
+        Ok(TrustedProxies::new(&self.trusted_proxies)?)
     }
 
     /// The tables whose rows become events.

@@ -2,17 +2,19 @@
 
 use anyhow::Result;
 use campanile_contract::DATA_BYTES_MAX;
-use campanile_journal::{SyncColumns, SyncSpec};
-use serde::Deserialize;
+use campanile_journal::{SYNC_BATCH_ROWS_MAX, SyncColumns, SyncSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A table whose rows become events. Our own, `sync_events`, is always one; an entry named `own` tunes it.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyncSourceEntry {
     /// Unique, of a-z, 0-9, _ and -; it stays, because what was processed is remembered under it.
     pub name: String,
     /// `sqlite://path/to.db` or `postgres://user@host/database` of the platform; our own store without it.
+    #[schemars(example = &"postgres://campanile@db.example/school")]
     pub store: Option<String>,
     /// `table`, `schema.table` or `"Quoted Table"`.
     pub table: String,
@@ -29,16 +31,21 @@ pub struct SyncSourceEntry {
     /// The column that tells when a row was made; of any type.
     pub created_at: String,
     /// A text column that is told why a row cannot become an event.
+    #[schemars(example = &"error")]
     pub error: Option<String>,
     /// A column that is told when a row was processed: a time, text or integer (then unix milliseconds).
+    #[schemars(example = &"processed_at")]
     pub processed_at: Option<String>,
     /// Rows of one batch.
+    #[schemars(range(min = 1, max = SYNC_BATCH_ROWS_MAX))]
     pub batch_rows: u64,
     /// How often the table is looked at without a notification, in milliseconds.
+    #[schemars(range(min = POLL_MS_MIN, max = POLL_MS_MAX))]
     pub poll_ms: u64,
     /// Puts a trigger on the table that notifies us (PostgreSQL). Our own table has it without asking.
     pub install_trigger: bool,
     /// Deletes rows so many days after they were processed; without it they stay. Rows of our own table go after 7 days.
+    #[schemars(range(min = 0, max = 36_500), example = 30)]
     pub delete_after_days: Option<u32>,
 }
 

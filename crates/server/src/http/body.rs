@@ -15,7 +15,7 @@ const KEY_SIGNS_MAX: usize = 255;
 
 /// Reads the whole body.
 pub(crate) async fn read(app: &App, body: Body) -> Result<Bytes, Refusal> {
-    let most = app.config.limits.body_bytes;
+    let most = app.config().limits.body_bytes;
     match tokio::time::timeout(BODY_TIME_MAX, Limited::new(body, most).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {

@@ -136,7 +136,7 @@ pub(crate) const TICKET: Described = Described {
     parameters: &[],
     body: None,
     answer: Answer::Json { status: 201, schema: "Ticket" },
-    refusals: &[401, 403, 422, 500, 503, 507],
+    refusals: &[401, 403, 422, 429, 500, 503, 507],
 };
 
 /// Places the schemas that the descriptions name.

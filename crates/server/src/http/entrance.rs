@@ -2,8 +2,9 @@
 
 use crate::app::App;
 use crate::auth::Carriers;
+use crate::gate::{Standing, TooMany};
 use crate::http::Peer;
-use crate::http::around::origin_allowed;
+use crate::http::around::{Told, origin_allowed};
 use crate::http::problem::Problem;
 use axum::extract::Query;
 use axum::http::request::Parts;
@@ -33,7 +34,7 @@ impl Asked {
         Ok(Self {
             query: query.0,
             last_event_id: text(&parts.headers, "last-event-id").map(str::to_owned),
-            address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip()),
+            address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.client),
         })
     }
 
@@ -103,14 +104,23 @@ pub(crate) async fn rest_caller(app: &App, parts: &Parts, asked: &Asked) -> Resu
                 Caller::Service(service) => app.identity.rate_of(&service.name),
                 Caller::Person(_) => None,
             };
-            app.gate.admit(&caller, rate).map_err(Problem::too_many)?;
+            judged(parts, app.gate.admit(&caller, rate))?;
             Ok(caller)
         }
         Err(refusal) => {
-            app.gate.admit_anonymous(asked.address).map_err(Problem::too_many)?;
+            judged(parts, app.gate.admit_anonymous(asked.address))?;
             Err(refusal.into())
         }
     }
+}
+
+/// Notes where the caller stands, so that the answer can tell, whatever it will be.
+pub(crate) fn judged(parts: &Parts, admitted: Result<Standing, TooMany>) -> Result<(), Problem> {
+    let standing = admitted.as_ref().map_or_else(|too_many| too_many.standing, |standing| *standing);
+    if let Some(told) = parts.extensions.get::<Told>() {
+        told.note(standing);
+    }
+    admitted.map(|_| ()).map_err(Problem::too_many)
 }
 
 /// The person who wants to read in real time. Services publish; they have no inbox.

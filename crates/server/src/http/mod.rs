@@ -8,6 +8,7 @@ pub(crate) mod documents;
 mod entrance;
 mod features;
 mod frames;
+mod headers;
 mod index;
 mod metrics;
 mod openapi;
@@ -24,12 +25,19 @@ use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use campanile_contract::Method::{self, Get, Post};
 use described::Described;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// Who is at the other end of the connection.
+/// Who is at the other end of the connection, and who of the request.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+pub struct Peer {
+    /// The other end of the TCP connection.
+    pub address: SocketAddr,
+    /// The client: the peer, or the one for whom a trusted proxy speaks. Limits and logs go by it.
+    pub client: IpAddr,
+    /// Whether the client spoke TLS, to us or to a trusted proxy.
+    pub is_secure: bool,
+}
 
 /// A route that belongs to no feature.
 struct Fixed {
@@ -55,6 +63,11 @@ const FIXED: &[Fixed] = &[
     Fixed { method: Get, path: "/api/openapi.json", serve: |via| on(via, openapi::openapi), described: &described::OPENAPI },
     Fixed { method: Get, path: "/api/asyncapi.json", serve: |via| on(via, asyncapi::asyncapi), described: &described::ASYNCAPI },
 ];
+
+/// The paths at which WebSockets begin.
+pub(crate) fn websocket_paths() -> impl Iterator<Item = &'static str> {
+    FIXED.iter().map(|route| route.path).filter(|path| path.starts_with("/ws"))
+}
 
 /// The server's routes.
 pub fn router(app: Arc<App>) -> Router {

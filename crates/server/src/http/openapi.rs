@@ -259,6 +259,7 @@ fn place_problems(schemas: &mut Schemas) {
             "message": { "type": "string", "description": "a sentence for people" },
             "status": { "type": "integer" },
             "next_poll_ms": count("come back after so many milliseconds"),
+            "request_id": { "type": "string", "description": "the answer's X-Request-Id, as it stands in the log" },
         },
     });
     schemas.place("Problem", problem);

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use campanile_live::Refused;
 use campanile_wire::{ErrorCode, Refusal};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A refusal on its way out.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ impl IntoResponse for Problem {
         }
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, body.to_string()).into_response();
+        response.extensions_mut().insert(Unsigned(body));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(retry_after_ms) = self.retry_after_ms {
@@ -62,6 +63,18 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+/// A problem's body that does not yet name its request.
+#[derive(Clone)]
+struct Unsigned(Value);
+
+/// Puts the request's id into a problem, so that whoever reports it can name the line in the log.
+pub(crate) fn sign(response: &mut Response, request_id: &str) {
+    if let Some(Unsigned(mut body)) = response.extensions_mut().remove() {
+        body["request_id"] = request_id.into();
+        *response.body_mut() = Body::from(body.to_string());
     }
 }
 

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::config::Reject;
 use crate::http::entrance::{Asked, reader};
 use crate::http::problem::Problem;
-use crate::stall::Stalling;
+use crate::transport::Transport as HttpTransport;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -42,9 +42,10 @@ async fn upgrade(app: Arc<App>, mut request: Request, dialect: Dialect) -> Respo
     tokio::spawn(async move {
         let Ok(upgraded) = upgraded.await else { return };
         // The only transport that the listener speaks.
-        let Ok(parts) = upgraded.downcast::<TokioIo<Stalling>>() else { return };
-        let (stream, early) = (parts.io.into_inner().into_inner(), BytesMut::from(&parts.read_buf[..]));
+        let Ok(parts) = upgraded.downcast::<TokioIo<HttpTransport>>() else { return };
+        let mut early = BytesMut::from(&parts.read_buf[..]);
         drop(parts.read_buf);
+        let Ok(stream) = parts.io.into_inner().into_stream(&mut early) else { return };
         // A task of its own: this one's future is as large as the handshake's largest moment.
         tokio::spawn(serve(stream, early, opening, dialect));
     });
@@ -59,7 +60,7 @@ async fn open(app: &Arc<App>, parts: &Parts, dialect: Dialect) -> Result<Opening
             let connect = Connect { dialect, ..asked.connect(app, person, Transport::Ws).map_err(told)? };
             app.node.connect(connect).await.map(|session| Opening::Ready(Box::new(session)))
         }
-        Err(refusal) if refusal.code == ErrorCode::NoCredential && app.config.auth.first_message.unwrap_or(true) => {
+        Err(refusal) if refusal.code == ErrorCode::NoCredential && app.config().auth.first_message.unwrap_or(true) => {
             // They wait only seconds, but they must not come faster than others.
             app.node.admit_rate(Transport::Ws)?;
             Ok(Opening::AwaitAuth(Box::new(AuthLater {

@@ -3,6 +3,7 @@
 //! Whatever the bytes are, reading them ends, and each row is good or comes back as an error with its line; the good ones still go on.
 
 mod line;
+pub mod oneroster;
 pub mod oulad;
 mod table;
 

@@ -91,6 +91,11 @@ impl<R: Read, Row: Hash> Table<R, Row> {
         &self.summary
     }
 
+    /// The line of the row that came out last, from 1.
+    pub fn line(&self) -> u64 {
+        self.line_number
+    }
+
     /// The next row or what is wrong with it; none at the end.
     fn next_row(&mut self) -> Option<Result<Row, String>> {
         while let Some(read) = self.next_line() {

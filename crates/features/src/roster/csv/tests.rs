@@ -1,7 +1,7 @@
 //! Rules of reading rosters from CSV.
 
 use super::table::ROW_BYTES_MAX;
-use super::{RowError, Table, line, oulad, read_courses, read_people, read_registrations};
+use super::{RowError, Table, line, oneroster, oulad, read_courses, read_people, read_registrations};
 use proptest::prelude::*;
 use serde::Serialize;
 use std::hash::Hash;
@@ -263,4 +263,62 @@ proptest! {
         let mut table = read_people("p", &given[..]);
         prop_assert!(table.by_ref().count() <= given.len() + 1);
     }
+}
+
+// === OneRoster ===
+
+/// The rows of a table in words, and its errors.
+fn told<R: Read, Row: Hash>(table: Table<R, Row>, tell: fn(Row) -> String) -> Vec<String> {
+    table.map(|row| row.map_or_else(|error| error.to_string(), tell)).collect()
+}
+
+#[test]
+fn users_of_both_versions_are_read_with_their_standard_columns() {
+    let tell = |user: oneroster::User| {
+        let role = user.role.as_ref().map_or("–", |role| role.as_str()).to_owned();
+        format!("{} {} {role} {:?} {}", user.person_id, user.name.as_str(), user.org_sourced_ids, user.is_shut_out)
+    };
+    let first = "sourcedId,status,dateLastModified,enabledUser,orgSourcedIds,role,username,givenName,familyName\n\
+        u1,,,true,\"o1,o2\",student,ada,Ada,Lovelace\nu2,tobedeleted,,true,o1,teacher,b,Ben,Bell\n\
+        u3,,,true,o1,janitor,c,Cleo,C\nu4,gone,,true,o1,student,d,Dan,D\nu5,,,true,o1,student,e,,E\nu6,,,false,o1,aide,f,Fay,F\nu7,,,1,o1,aide,g,Gus,G\n";
+    assert_eq!(
+        told(oneroster::read_users("users.csv", first.as_bytes()), tell),
+        [
+            r#"u1 Ada Lovelace student ["o1", "o2"] false"#,
+            r#"u2 Ben Bell teacher ["o1"] true"#,
+            "users.csv:4: role: one of administrator, aide, counselor, districtAdministrator, guardian, parent, principal, \
+             proctor, relative, siteAdministrator, student, systemAdministrator, teacher is needed",
+            "users.csv:5: status: active, tobedeleted or nothing is needed",
+            "users.csv:6: givenname: empty",
+            r#"u6 Fay F aide ["o1"] true"#,
+            "users.csv:8: enableduser: true or false is needed",
+        ]
+    );
+    let second = "sourcedId,status,dateLastModified,enabledUser,username,givenName,familyName,primaryOrgSourcedId,pronouns\n\
+        u1,active,2026-01-15,true,ada,Ada,Lovelace,o1,she\n";
+    assert_eq!(told(oneroster::read_users("users.csv", second.as_bytes()), tell), ["u1 Ada Lovelace – [] false"]);
+}
+
+#[test]
+fn classes_become_courses_and_enrollments_registrations() {
+    let classes = "sourcedId,status,title,courseSourcedId,schoolSourcedId,metadata.room\nc1,,Algebra 1b,k1,s1,9\nc2,,,k1,s1,\n";
+    let tell = |class: oneroster::Class| serde_json::to_string(&class.course).unwrap();
+    assert_eq!(
+        told(oneroster::read_classes("classes.csv", classes.as_bytes()), tell),
+        [r#"{"course_id":"c1","title":"Algebra 1b"}"#, "classes.csv:3: title: empty"]
+    );
+    let enrollments = "sourcedId,status,classSourcedId,schoolSourcedId,userSourcedId,role\ne1,,c1,s1,u1,student\n\
+        e2,,c1,s1,u1,student\ne3,,c1,s1,u1,teacher\ne4,tobedeleted,c1,s1,u2,student\n";
+    let tell = |row: oneroster::Enrollment| match row.is_deleted {
+        true => format!("withdraw {}", serde_json::to_string(&row.withdrawal()).unwrap()),
+        false => serde_json::to_string(&row.registration).unwrap(),
+    };
+    assert_eq!(
+        told(oneroster::read_enrollments("enrollments.csv", enrollments.as_bytes()), tell),
+        [
+            r#"{"course_id":"c1","person_id":"u1","role":"student"}"#,
+            "enrollments.csv:4: line 2 says something else of the same",
+            r#"withdraw {"course_id":"c1","person_id":"u2"}"#,
+        ]
+    );
 }

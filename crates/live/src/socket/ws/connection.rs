@@ -3,6 +3,7 @@
 use super::decoder::{Decoder, Limits, Message};
 use super::frame;
 use super::outbox::Outbox;
+use super::stream::Stream;
 use crate::dialogue::{Dialogue, read_frame};
 use crate::metrics::Transport;
 use crate::node::{Connect, Node};
@@ -10,16 +11,12 @@ use crate::session::{Ending, Outgoing, Session};
 use bytes::BytesMut;
 use campanile_wire::frame::{ClientFrame, ServerFrame};
 use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode};
-use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Bytes read at once; the buffer lives only while there is something to read.
-const READ_BYTES: usize = 4 * 1024;
 /// How long a closed connection may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// How long after an unanswered ping a connection counts as half-dead: a returning client may take its place.
@@ -61,16 +58,21 @@ pub struct AuthLater {
 }
 
 /// Serves one connection until it ends. `early` holds bytes that came behind the handshake.
-pub async fn serve(stream: TcpStream, early: BytesMut, opening: Opening, dialect: Dialect) {
+pub async fn serve(stream: Stream, early: BytesMut, opening: Opening, dialect: Dialect) {
     let decoder = Decoder::new(Limits::AUTHENTICATED);
     let mut socket = Socket { stream, decoder, outbox: Outbox::default(), early, unheard: Vec::new(), dialect };
+    converse(&mut socket, opening).await;
+    socket.stream.end();
+}
+
+async fn converse(socket: &mut Socket, opening: Opening) {
     let session = match opening {
         Opening::Refused(ending) => return socket.say_goodbye(ending).await,
         Opening::Ready(session) => *session,
         Opening::AwaitAuth(later) => {
             socket.decoder.set_message_bytes_max(Limits::BEFORE_AUTHENTICATION.message_bytes_max);
-            let wait = Duration::from_millis(later.node.limits.auth_ms_max);
-            let session = match tokio::time::timeout(wait, Box::pin(await_auth(&mut socket, *later))).await {
+            let wait = Duration::from_millis(later.node.limits().auth_ms_max);
+            let session = match tokio::time::timeout(wait, Box::pin(await_auth(socket, *later))).await {
                 Ok(session) => session,
                 Err(_) => Err(Some(Ending::now(CloseReason::AuthTimeout))),
             };
@@ -82,7 +84,7 @@ pub async fn serve(stream: TcpStream, early: BytesMut, opening: Opening, dialect
         }
     };
     socket.decoder.set_message_bytes_max(Limits::AUTHENTICATED.message_bytes_max);
-    if let Some(ending) = Connection::new(session).run(&mut socket).await {
+    if let Some(ending) = Connection::new(session).run(socket).await {
         socket.say_goodbye(ending).await;
     }
 }
@@ -120,7 +122,7 @@ async fn await_auth(socket: &mut Socket, later: AuthLater) -> Result<Session, Op
 
 /// The raw socket with what is half read and half written.
 struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     decoder: Decoder,
     outbox: Outbox,
     early: BytesMut,
@@ -139,13 +141,13 @@ impl Socket {
     /// Waits until there is something to read. An error shows when it is read.
     async fn readable(&self) {
         if self.early.is_empty() && self.unheard.is_empty() {
-            let _ = poll_fn(|cx| self.stream.poll_read_ready(cx)).await;
+            self.stream.readable().await;
         }
     }
 
     /// Waits until something can be written. An error shows when it is written.
     async fn writable(&self) {
-        let _ = poll_fn(|cx| self.stream.poll_write_ready(cx)).await;
+        self.stream.writable().await;
     }
 
     fn read_now(&mut self) -> Result<Vec<Message>, Option<Ending>> {
@@ -154,8 +156,7 @@ impl Socket {
         }
         let mut input = std::mem::take(&mut self.early);
         if input.is_empty() {
-            input.reserve(READ_BYTES);
-            match self.stream.try_read_buf(&mut input) {
+            match self.stream.try_read(&mut input) {
                 Ok(0) => return Err(None),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Vec::new()),
@@ -173,13 +174,18 @@ impl Socket {
     }
 
     async fn flush(&mut self) -> Result<(), Option<Ending>> {
-        while !self.outbox.is_empty() {
-            self.outbox.write_into(&self.stream).map_err(|_| None)?;
-            if !self.outbox.is_empty() {
-                self.writable().await;
+        loop {
+            self.outbox.write_into(&mut self.stream).map_err(|_| None)?;
+            if !self.is_blocked() {
+                return Ok(());
             }
+            self.writable().await;
         }
-        Ok(())
+    }
+
+    /// Whether something waits for the socket.
+    fn is_blocked(&self) -> bool {
+        !self.outbox.is_empty() || self.stream.has_unsent()
     }
 
     /// Sends the reason and waits a little for the client's own Close, so that its last bytes do not reset ours.
@@ -220,12 +226,12 @@ impl Connection {
     /// Runs until the connection ends; answers how, unless the client has gone by itself.
     async fn run(mut self, socket: &mut Socket) -> Option<Ending> {
         loop {
-            match socket.outbox.write_into(&socket.stream) {
+            match socket.outbox.write_into(&mut socket.stream) {
                 Ok(true) => self.progressed_at = Instant::now(),
                 Ok(false) => {}
                 Err(_) => return None,
             }
-            let blocked = !socket.outbox.is_empty();
+            let blocked = socket.is_blocked();
             let wake_at = self.next_deadline(blocked);
             let mailbox = Arc::clone(&self.dialogue.session.mailbox);
             let mut out = Vec::new();
@@ -268,7 +274,7 @@ impl Connection {
     }
 
     fn next_deadline(&self, blocked: bool) -> Instant {
-        let limits = &self.dialogue.session.node.limits;
+        let limits = self.dialogue.session.node.limits();
         let heartbeat = limits.heartbeat();
         let gone_at = self.heard_at + heartbeat + Duration::from_millis(limits.pong_ms_max);
         let expires_at = Instant::now() + Duration::from_millis(self.dialogue.session.expires_in_ms());
@@ -285,7 +291,7 @@ impl Connection {
     /// Does what the clock asks for.
     fn keep_times(&mut self, socket: &mut Socket, blocked: bool) -> Option<Ending> {
         let session = &mut self.dialogue.session;
-        let limits = session.node.limits.clone();
+        let limits = session.node.limits();
         let now = Instant::now();
         if session.expires_in_ms() == 0 {
             return Some(Ending::now(CloseReason::ExpiredToken));

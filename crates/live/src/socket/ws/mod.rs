@@ -5,9 +5,11 @@ pub mod decoder;
 pub mod frame;
 pub mod handshake;
 pub(crate) mod outbox;
+mod stream;
 pub mod violation;
 
 pub use connection::{AuthLater, Opening, serve};
+pub use stream::{Stream, TLS_BUFFER_BYTES_MAX};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! The bytes on their way into one socket: shared frames, written many at once.
 
+use super::stream::Stream;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use tokio::net::TcpStream;
 
 /// Frames of one write.
 const SLICES_MAX: usize = 64;
@@ -39,21 +39,19 @@ impl Outbox {
     }
 
     /// Writes what the socket takes now; answers whether it took anything.
-    pub(crate) fn write_into(&mut self, stream: &TcpStream) -> io::Result<bool> {
-        let mut progressed = false;
+    pub(crate) fn write_into(&mut self, stream: &mut Stream) -> io::Result<bool> {
+        let mut progressed = stream.send()?;
         while !self.frames.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let count = self.frames.len().min(SLICES_MAX);
             for (slice, frame) in slices.iter_mut().zip(&self.frames) {
                 *slice = IoSlice::new(frame);
             }
-            match stream.try_write_vectored(&slices[..count]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => self.advance(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(progressed),
-                Err(error) => return Err(error),
+            match stream.try_write(&slices[..count])? {
+                0 => return Ok(progressed),
+                written => self.advance(written),
             }
-            progressed = true;
+            progressed |= stream.sends_at_once() || stream.send()?;
         }
         // An idle connection keeps no memory.
         self.frames = VecDeque::new();

@@ -3,8 +3,8 @@
 use super::document;
 use crate::http::frames::{self, Frame};
 use crate::http::schemas::tests::{assert_differs, assert_fits, assert_sound, registry};
-use campanile_wire::Dialect;
 use campanile_contract::{Channel, ErrorCode, Event, Id};
+use campanile_wire::Dialect;
 use campanile_wire::frame::{ClientFrame, Gap, GapReason, Reply, ServerFrame, event_json};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

@@ -1,11 +1,14 @@
-//! `campanile import`: rosters from CSV files, in batches of one transaction each. It may run beside a server on the same store.
+//! `campanile import`: rosters from files, in batches of one transaction each. It may run beside a server on the same store.
+
+mod oneroster;
+mod zip;
 
 use super::Source;
 use crate::app::open_site;
 use anyhow::{Context, Result, bail};
 use campanile_contract::bench::service;
 use campanile_contract::{CommandType, Refusal, Site, UnitError};
-use campanile_features::roster::csv::{self, Table, oulad};
+use campanile_features::roster::csv::{self, RowError, Table, oulad};
 use campanile_features::roster::{IMPORT_ROWS_MAX, ImportRoster, RegisterPerson, SaveCourse, SavePerson};
 use clap::{Args, Subcommand};
 use flate2::read::MultiGzDecoder;
@@ -20,7 +23,15 @@ use std::time::Instant;
 /// Broken rows that are shown one by one; the rest are counted.
 const SHOWN_MAX: u64 = 50;
 
+/// Imports courses, people and registrations from files.
+///
+/// They go into the store, whether a server runs on it or not. Running it again changes only what is
+/// different. Each wrong row is named with its file and line and costs only itself; the exit status is then 1.
 #[derive(Args)]
+#[command(after_help = "Examples:
+  campanile import csv --courses courses.csv --people people.csv --registrations registrations.csv
+  campanile import oneroster export.zip
+  campanile import oulad anonymisedData/ --store postgres://campanile@db/campanile")]
 pub struct Import {
     #[command(subcommand)]
     what: What,
@@ -32,6 +43,17 @@ enum What {
     Oulad {
         /// The folder.
         folder: PathBuf,
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Reads a OneRoster 1.1 or 1.2 CSV export: a folder or a ZIP archive with manifest.csv, orgs.csv, courses.csv, classes.csv, users.csv,
+    /// roles.csv (1.2) and enrollments.csv.
+    ///
+    /// A class becomes a course, and roles keep OneRoster's words. What is marked tobedeleted: an enrollment ends; a person, like one
+    /// who is not enabled, is not approved any more; a class stays as it is and is counted. Nobody is approved by an import.
+    Oneroster {
+        /// The folder or archive.
+        export: PathBuf,
         #[command(flatten)]
         source: Source,
     },
@@ -55,7 +77,9 @@ impl Import {
     pub(super) async fn run(self) -> Result<()> {
         let started = Instant::now();
         let mut importer = match &self.what {
-            What::Oulad { source, .. } | What::Csv { source, .. } => Importer::open(source).await?,
+            What::Oulad { source, .. } | What::Csv { source, .. } | What::Oneroster { source, .. } => {
+                Importer::open(source).await?
+            }
         };
         match &self.what {
             What::Oulad { folder, .. } => {
@@ -66,6 +90,7 @@ impl Import {
                 importer.file(&path("studentInfo")?, oulad::read_people, people_of).await?;
                 importer.file(&path("studentRegistration")?, oulad::read_registrations, registrations_of).await?;
             }
+            What::Oneroster { export, .. } => oneroster::import(&mut importer, export).await?,
             What::Csv { courses, people, registrations, .. } => {
                 if let Some(path) = courses {
                     importer.file(path, csv::read_courses, courses_of).await?;
@@ -109,26 +134,43 @@ impl Importer {
         Ok(Self { site, command, saved: 0, unchanged: 0, broken: 0 })
     }
 
-    /// Imports one file in batches. A batch that is refused goes row by row, so that one wrong row costs only itself.
+    /// Imports one file whose rows are the roster's own.
     async fn file<Row: Clone + Hash>(
         &mut self,
         path: &Path,
         read: fn(&str, Input) -> Table<Input, Row>,
         rows_of: fn(Vec<Row>) -> ImportRoster,
     ) -> Result<()> {
-        let (name, bar, input) = open(path)?;
+        self.table(open(path)?, read, |row| Ok(Some(row)), rows_of).await
+    }
+
+    /// Imports what `keep` makes of a table's rows, in batches. A batch that is refused goes row by row, so that one wrong row costs only
+    /// itself.
+    async fn table<Row: Hash, Kept: Clone>(
+        &mut self,
+        Opened { name, bar, input }: Opened,
+        read: fn(&str, Input) -> Table<Input, Row>,
+        mut keep: impl FnMut(Row) -> Result<Option<Kept>, String>,
+        rows_of: fn(Vec<Kept>) -> ImportRoster,
+    ) -> Result<()> {
         let mut table = read(&name, input);
         let mut ended = false;
         while !ended {
             let mut rows = Vec::with_capacity(IMPORT_ROWS_MAX);
             while rows.len() < IMPORT_ROWS_MAX && !ended {
                 match table.next() {
-                    Some(Ok(row)) => rows.push(row),
+                    Some(Ok(row)) => match keep(row) {
+                        Ok(kept) => rows.extend(kept),
+                        Err(reason) => {
+                            let error = RowError { file: name.clone(), line: table.line(), reason };
+                            self.broken(&bar, &error.to_string());
+                        }
+                    },
                     Some(Err(error)) => self.broken(&bar, &error.to_string()),
                     None => ended = true,
                 }
             }
-            if self.send(rows_of(rows.clone())).await?.is_ok() {
+            if rows.is_empty() || self.send(rows_of(rows.clone())).await?.is_ok() {
                 continue;
             }
             for row in rows {
@@ -139,7 +181,8 @@ impl Importer {
         }
         let summary = table.summary();
         if !summary.unknown_columns.is_empty() {
-            say(&bar, &format!("{name}: columns not used: {}", summary.unknown_columns.join(", ")));
+            let columns = super::terminal::harmless(&summary.unknown_columns.join(", ")).into_owned();
+            say(&bar, &format!("{name}: columns not used: {columns}"));
         }
         bar.finish_and_clear();
         Ok(())
@@ -194,16 +237,32 @@ fn registrations_of(registrations: Vec<RegisterPerson>) -> ImportRoster {
     ImportRoster { registrations, ..ImportRoster::default() }
 }
 
+/// A file that is being read, and its bar.
+struct Opened {
+    name: String,
+    bar: ProgressBar,
+    input: Input,
+}
+
 /// Opens a file; its bar counts the bytes on the disk.
-fn open(path: &Path) -> Result<(String, ProgressBar, Input)> {
+fn open(path: &Path) -> Result<Opened> {
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-    let bar = ProgressBar::new(file.metadata()?.len()).with_message(name.clone());
+    let length = file.metadata()?.len();
+    let mut opened = opened(&name, length, file)?;
+    if name.ends_with(".gz") {
+        opened.input = Box::new(MultiGzDecoder::new(opened.input));
+    }
+    Ok(opened)
+}
+
+/// A file of so many bytes.
+fn opened(name: &str, length: u64, input: impl Read + 'static) -> Result<Opened> {
+    let bar = ProgressBar::new(length).with_message(name.to_owned());
     let style = ProgressStyle::with_template("{msg:28} [{bar:40}] {percent:>3} %  {eta} left")?;
     bar.set_style(style.progress_chars("=> "));
-    let file = bar.wrap_read(file);
-    let input: Input = if name.ends_with(".gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-    Ok((name, bar, input))
+    let input = Box::new(bar.wrap_read(input));
+    Ok(Opened { name: name.to_owned(), bar, input })
 }
 
 #[allow(clippy::print_stderr, reason = "the operator reads it")]
