@@ -35,6 +35,20 @@ pub enum Change {
     Revoke,
 }
 
+/// A column of a cadet's sheet that graders add to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Column {
+    /// The sum of all merits.
+    MeritPoints,
+    /// The score of the first exam.
+    PrelimScore,
+    /// The score of the second exam.
+    MidtermScore,
+    /// The score of the last exam.
+    FinalScore,
+}
+
 /// One line of the history; `at_us` is the bench's monotonic clock in microseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
@@ -47,7 +61,7 @@ pub enum Record {
     PublishRefused { at_us: u64, op: Op },
     /// The first attempt of a registration or withdrawal left.
     MemberSent { at_us: u64, op: Op, person: Person, channel: Channel, change: Change },
-    /// It was acknowledged; `id` is its event's id, absent when nothing changed.
+    /// It was acknowledged; `id` is its event's id, absent when nothing changed. Of a cadet's own channel this tells of approvals.
     MemberAcked { at_us: u64, op: Op, id: Option<u64> },
     /// A connection was asked for, with the cursor it passed.
     Connect { at_us: u64, conn: Conn, person: Person, transport: Transport, since: Option<u64> },
@@ -65,10 +79,21 @@ pub enum Record {
     ReplayComplete { at_us: u64, conn: Conn, from: u64, to: u64, count: u64, gap: bool },
     /// The connection ended, by either side; `close_code` is 0 where the transport has none.
     Disconnect { at_us: u64, conn: Conn, close_code: u16 },
-    /// The server was killed with SIGKILL.
+    /// The server, or the database below it, was killed with SIGKILL.
     Killed { at_us: u64 },
-    /// The server answered again.
+    /// What was killed answered again.
     Restarted { at_us: u64 },
+    /// The host platform's own word on a row of its sync events, noted when its list was read, at the run's end. `committed`: it became
+    /// a fact and must be told; else its transaction was rolled back and nobody may ever hear of it.
+    RowWritten { at_us: u64, op: Op, channel: Channel, mark: u64, committed: bool },
+    /// A grader's change left: points to add to a column of the cadet of that channel.
+    SheetSent { at_us: u64, op: Op, person: Person, channel: Channel, column: Column, points: i64 },
+    /// It was acknowledged; `version` is the one that the sheet has now.
+    SheetAcked { at_us: u64, op: Op, id: u64, version: u64 },
+    /// It was refused, as one that was decided on a stale version: it must have changed nothing.
+    SheetRefused { at_us: u64, op: Op },
+    /// The column as a GET showed it: first before all changes, at last after them.
+    SheetRead { at_us: u64, channel: Channel, column: Column, points: i64 },
 }
 
 /// A whole run.

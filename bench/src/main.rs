@@ -12,6 +12,7 @@ mod keys;
 mod load;
 mod mark;
 mod place;
+mod postgres;
 mod process;
 mod recorder;
 mod report;

@@ -62,7 +62,8 @@ impl Place {
             publishes_per_second: 1_000_000,
             connections_per_address: 20_000,
         };
-        let mut server = Server::prepare(Setup { binary: args.campanile, directory, store, limits })?;
+        let mut server =
+            Server::prepare(Setup { binary: args.campanile, directory, store, limits, more_config: String::new() })?;
         server.start().await?;
         Ok(Self { address: server.address, keys: server.keys.clone(), pid: Some(server.pid()?), own: Some(server) })
     }

@@ -13,7 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use crate::{
-    client::{dial::Dial, http::HttpConnection},
+    client::{
+        dial::{Dial, NATIVE_WS},
+        http::HttpConnection,
+    },
     keys::Keys,
 };
 
@@ -25,6 +28,9 @@ const READY_PAUSE: Duration = Duration::from_millis(25);
 const STOP_MAX: Duration = Duration::from_secs(60);
 /// The port range that our servers use: below 10,000, and outside of what other tools like.
 const PORTS: std::ops::Range<u16> = 8200..9900;
+
+/// Requests of a person: a run crowds a working day into minutes.
+const REST_PER_HOUR: u32 = 1_000_000;
 
 /// The limits that a run writes into the config.
 #[derive(Clone, Copy)]
@@ -41,6 +47,8 @@ pub struct Setup {
     /// `sqlite:///…` or `postgres://…`
     pub store: String,
     pub limits: Limits,
+    /// Further sections of the config.
+    pub more_config: String,
 }
 
 /// A `campanile serve` of our own.
@@ -61,7 +69,7 @@ fn free_port() -> Result<u16> {
 }
 
 fn config(address: SocketAddr, keys: &Keys, setup: &Setup) -> String {
-    let (Setup { store, limits, .. }, Keys { hs256_secret, api_key }) = (setup, keys);
+    let (Setup { store, limits, more_config, .. }, Keys { hs256_secret, api_key }) = (setup, keys);
     let Limits { connects_per_second, publishes_per_second, connections_per_address } = limits;
     format!(
         r#"listen = "{address}"
@@ -79,7 +87,9 @@ scopes = ["publish", "roster", "metrics"]
 connects_per_second = {connects_per_second}
 publishes_per_second = {publishes_per_second}
 connections_per_address = {connections_per_address}
-"#
+rest_per_hour_signed_in = {REST_PER_HOUR}
+
+{more_config}"#
     )
 }
 
@@ -139,6 +149,13 @@ impl Server {
             .kill_on_drop(true)
             .spawn()?;
         self.child = Some(child);
+        self.wait_until_ready().await?;
+        Ok(start.elapsed())
+    }
+
+    /// Waits until it answers that it is ready: after its start, and when what it stands on was away.
+    pub async fn wait_until_ready(&mut self) -> Result<()> {
+        let start = Instant::now();
         while !is_ready(self.address).await {
             if start.elapsed() > READY_MAX {
                 bail!("the server was not ready within {READY_MAX:?}: see {}", self.log_path().display());
@@ -146,7 +163,7 @@ impl Server {
             self.check_alive()?;
             tokio::time::sleep(READY_PAUSE).await;
         }
-        Ok(start.elapsed())
+        Ok(())
     }
 
     /// Fails when the server ended by itself.
@@ -209,6 +226,7 @@ async fn is_ready(server: SocketAddr) -> bool {
         client: None,
         receive_buffer_bytes: None,
         poll_wait_s: 0,
+        ws_path: NATIVE_WS,
     };
     let ask = async {
         let mut connection = HttpConnection::new(dial.connect().await?);

@@ -10,7 +10,7 @@ use rand::Rng;
 use tokio::time::Instant;
 
 use crate::client::{
-    dial::Dial,
+    dial::{Dial, NATIVE_WS},
     http::{HttpConnection, Response},
 };
 
@@ -36,8 +36,8 @@ pub struct Request {
 pub enum Settled {
     /// 2xx with its body; the flag is the header `Idempotency-Replayed`.
     Acked { body: Vec<u8>, replayed: bool },
-    /// A definite 4xx, with the problem's code.
-    Refused { status: u16, code: String },
+    /// A definite 4xx, with the problem's code and its whole body.
+    Refused { status: u16, code: String, body: Vec<u8> },
     /// No answer in all the time.
     Unsettled(String),
 }
@@ -56,7 +56,15 @@ pub struct Service {
 impl Service {
     /// A client of its own loopback address.
     pub fn new(server: SocketAddr, source: Ipv4Addr, api_key: &str) -> Self {
-        let dial = Dial { server, source, token: String::new(), client: None, receive_buffer_bytes: None, poll_wait_s: 0 };
+        let dial = Dial {
+            server,
+            source,
+            token: String::new(),
+            client: None,
+            receive_buffer_bytes: None,
+            poll_wait_s: 0,
+            ws_path: NATIVE_WS,
+        };
         Self { dial, bearer: format!("Bearer {api_key}"), connection: None, repeats: 0 }
     }
 
@@ -129,7 +137,9 @@ fn outcome(response: Response) -> Result<Settled, (String, Option<Duration>)> {
             let replayed = response.head.header("idempotency-replayed") == Some("true");
             Ok(Settled::Acked { body: response.body, replayed })
         }
-        400..=499 if !matches!(status, 408 | 425 | 429) => Ok(Settled::Refused { status, code: problem_code(&response.body) }),
+        400..=499 if !matches!(status, 408 | 425 | 429) => {
+            Ok(Settled::Refused { status, code: problem_code(&response.body), body: response.body })
+        }
         _ => Err((format!("{status} {}", problem_code(&response.body)), response.head.retry_after())),
     }
 }

@@ -30,7 +30,7 @@ async fn check(answers: Vec<&'static str>, expect: &str) {
     let request = Request { line: "POST /x".to_owned(), idempotency_key: "k1".to_owned(), body: Some("{}".to_owned()) };
     let settled = match service.settle(&request, &mut StdRng::seed_from_u64(1)).await {
         Settled::Acked { body, replayed } => format!("acked {} {replayed}", String::from_utf8_lossy(&body)),
-        Settled::Refused { status, code } => format!("refused {status} {code}"),
+        Settled::Refused { status, code, .. } => format!("refused {status} {code}"),
         Settled::Unsettled(why) => format!("unsettled {why}"),
     };
     assert_eq!(settled, expect);

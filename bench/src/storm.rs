@@ -18,7 +18,7 @@ use tokio::{io::AsyncWriteExt, task::JoinSet};
 use crate::{
     client::{
         Cause, Ear, Ended, Heard, Leave, Session,
-        dial::{Dial, loopback},
+        dial::{Dial, NATIVE_WS, loopback},
     },
     history::Transport,
     place::{Place, PlaceArgs},
@@ -126,7 +126,15 @@ pub async fn run(args: StormArgs) -> Result<()> {
 
 fn dial(place: &Place, n: u32) -> Result<Dial> {
     let token = place.keys.token(&format!("storm-{n}"))?;
-    Ok(Dial { server: place.address, source: loopback(n), token, client: None, receive_buffer_bytes: None, poll_wait_s: 1 })
+    Ok(Dial {
+        server: place.address,
+        source: loopback(n),
+        token,
+        client: None,
+        receive_buffer_bytes: None,
+        poll_wait_s: 1,
+        ws_path: NATIVE_WS,
+    })
 }
 
 /// Goes on until so many connects have begun since the start; says the most memory that was seen.

@@ -179,12 +179,12 @@ class CheckConfig(unittest.TestCase):
 
     def test_a_good_configuration_is_shown_with_where_it_comes_from_and_without_secrets(self) -> None:
         config = configuration(limits={"auth_ms": 4_000}, allowed_origins=["https://lms.example"])
-        status, said = self.check(toml(config), "--json", "--set", "limits.pong_ms=7000", CAMPANILE_LOG__JSON="true")
+        status, said = self.check(toml(config), "--json", "--set", "limits.pong_ms=7000", CAMPANILE_LOG__FORMAT="json")
         found = json.loads(said)
         self.assertEqual((status, found["ok"], found["errors"]), (0, True, []))
         self.assertEqual(found["warnings"], ["an [[api_key]] holds the key itself; give key_sha256, and the file tells nobody how to sign in"])
         settings = {setting["key"]: setting for setting in found["settings"]}
-        froms = [settings[name]["from"] for name in ("limits.auth_ms", "log.json", "limits.pong_ms", "limits.drain_ms")]
+        froms = [settings[name]["from"] for name in ("limits.auth_ms", "log.format", "limits.pong_ms", "limits.drain_ms")]
         self.assertEqual(froms, ["file", "environment", "flag", "default"])
         self.assertEqual(settings["auth.hs256_secret"]["value"], "[set]")
         self.assertEqual(settings["limits.pong_ms"]["value"], 7_000)

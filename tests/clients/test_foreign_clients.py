@@ -57,6 +57,13 @@ class Program:
         self.process.stdin.close()
 
 
+def node_command() -> list[str]:
+    """Node with a WebSocket: 20 has it behind a flag, later ones have none of the flag."""
+    node = shutil.which("node")
+    known = subprocess.run([node, "--experimental-websocket", "-e", "0"], capture_output=True, check=False).returncode == 0
+    return [node, "--no-warnings", *(["--experimental-websocket"] if known else [])]
+
+
 class ForeignClients(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
@@ -151,12 +158,8 @@ class ForeignClients(unittest.TestCase):
             self.assertEqual(sse.last_event_id, str(numbers[-1]))
 
     def test_node_s_own_websocket_and_fetch_get_live_events(self) -> None:
-        node = shutil.which("node")
         script = str(Path(__file__).parent / "node_reader.mjs")
-        # Node 20 has its WebSocket behind a flag, later ones have none of the flag.
-        known = subprocess.run([node, "--experimental-websocket", "-e", "0"], capture_output=True, check=False).returncode == 0
-        flags = ["--experimental-websocket"] if known else []
-        with Program(node, "--no-warnings", *flags, script, f"http://{self.server.address}", token(5)) as program:
+        with Program(*node_command(), script, f"http://{self.server.address}", token(5)) as program:
             program.line("ready")
             (number,) = announce(self.server, "for node")
             said = {line["by"]: line for line in (json.loads(program.line('"by"')) for _ in range(3))}

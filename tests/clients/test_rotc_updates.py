@@ -14,7 +14,7 @@ import unittest
 from campus import PUBLISHER, bearer, call, configuration, metric, token
 from readers import Sse, Ws, ids, is_event
 from server import Server, wait_until
-from test_foreign_clients import Program, frame_in
+from test_foreign_clients import Program, frame_in, node_command
 
 SCOPES = ["publish", "roster", "grading", "notifications", "metrics", "admin"]
 CADET, OTHER, STAFF, ADMIN = 1, 2, 10, 11
@@ -410,7 +410,7 @@ class Reconnecting(unittest.TestCase):
         self.addCleanup(server.stop)
         script = server.path / "client.mjs"
         script.write_text(CLIENT)
-        with Program(shutil.which("node"), str(script), token(CADET), server.address) as program:
+        with Program(*node_command(), str(script), token(CADET), server.address) as program:
             program.line("connection_established")
             server.kill()
             program.line("Disconnected, reconnecting...")
@@ -477,7 +477,8 @@ class Operating(unittest.TestCase):
 
     def test_c29_the_troubleshooting_list_is_answered_one_by_one(self) -> None:
         with rotc() as server:
-            text = campanile(server, "doctor", "--url", server.url(""), "--config", str(server.path / "campanile.toml"))
+            text = campanile(server, "doctor", "--url", server.url(""), "--config", str(server.path / "campanile.toml"),
+                             "--token", token(CADET), "--origin", server.url(""))
             for topic in ("token", "approved", "origin", "store", "worker", "sync"):
                 self.assertIn(topic, text.lower())
 

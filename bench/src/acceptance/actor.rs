@@ -12,7 +12,7 @@ use super::{
 use crate::{
     client::{
         Cause, Ended, Leave, Session,
-        dial::{Dial, loopback},
+        dial::{Dial, NATIVE_WS, loopback},
     },
     history::{Conn, Person, Record, Transport},
 };
@@ -78,10 +78,11 @@ impl Actor {
         let dial = Dial {
             server: world.server,
             source: loopback(person),
-            token: world.keys.token(name)?,
+            token: world.token(person)?,
             client: Some(format!("device-{name}")),
             receive_buffer_bytes: small.then_some(SMALL_BUFFER_BYTES),
             poll_wait_s: POLL_WAIT_S.0,
+            ws_path: world.platform.as_ref().map_or(NATIVE_WS, |platform| platform.ws_path),
         };
         Ok(Self { world: Arc::clone(world), person, dial, restless: None, random, transport, cursor: None, failures: 0 })
     }
@@ -128,7 +129,11 @@ impl Actor {
     fn is_done(&self, phase: Phase) -> bool {
         match phase {
             Phase::Run => false,
-            Phase::Finish { last_id } => self.cursor.is_some_and(|cursor| cursor >= last_id),
+            // Who is not approved hears nothing more, however long they wait.
+            Phase::Finish { last_id } => {
+                self.cursor.is_some_and(|cursor| cursor >= last_id)
+                    || self.world.platform.as_ref().is_some_and(|platform| platform.is_away(self.person))
+            }
             Phase::Stop => true,
         }
     }
@@ -247,6 +252,9 @@ impl Actor {
 
     fn count_end(&self, ended: &Ended) {
         let tally = &self.world.tally;
+        if self.was_sent_away(ended) {
+            return tally.count("refused or closed as not approved");
+        }
         match (&ended.cause, ended.close_code) {
             (Cause::Broken(error), _) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
                 tally.count("connects to a dead server");
@@ -261,6 +269,16 @@ impl Actor {
             (Cause::Refused { status, code }, _) => tally.trouble(format!("{} was refused with {status} {code}", self.label())),
             (Cause::Garbage(what), _) => tally.trouble(format!("{} heard nonsense: {what}", self.label())),
         }
+    }
+
+    /// Whether the server ended it because of an approval that was taken away.
+    fn was_sent_away(&self, ended: &Ended) -> bool {
+        let told = match (&ended.cause, ended.close_code) {
+            (Cause::Closed, code) => matches!(code, 4001 | 4003),
+            (Cause::Refused { status, code }, _) => *status == 403 && code.contains("not_approved"),
+            _ => false,
+        };
+        told && self.world.platform.as_ref().is_some_and(|platform| platform.was_ever_away(self.person))
     }
 
     fn label(&self) -> String {

@@ -1,5 +1,6 @@
 //! The main job on real input: imports the roster, fills the house, kills the server again and again, and judges what everyone wrote down.
 
+mod act_four;
 mod act_three;
 mod act_two;
 mod actor;
@@ -12,6 +13,7 @@ mod summary;
 mod world;
 
 use std::{
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{
         Arc,
@@ -28,7 +30,7 @@ use crate::{
     check,
     client::{
         Ear, Heard, Session,
-        dial::{Dial, loopback},
+        dial::{Dial, NATIVE_WS, loopback},
     },
     figures::Figures,
     fixtures,
@@ -51,8 +53,8 @@ pub struct AcceptanceArgs {
     /// Where the server keeps its log
     #[arg(long)]
     store: Store,
-    /// An empty database; needed for `--store postgres`
-    #[arg(long, required_if_eq("store", "postgres"))]
+    /// An empty database; the first three acts need it for `--store postgres`, the fourth has a PostgreSQL of its own to kill
+    #[arg(long)]
     postgres_url: Option<String>,
     /// The Markdown file in which this run replaces the section of its store
     #[arg(long)]
@@ -66,6 +68,15 @@ pub struct AcceptanceArgs {
     /// The binary under test
     #[arg(long, default_value = "target/release/campanile")]
     campanile: PathBuf,
+    /// Which acts are played
+    #[arg(long, default_value = "first-three")]
+    act: Acts,
+    /// The fourth act: the Python with Django and what the project needs
+    #[arg(long, default_value = ".campanile/venv/bin/python")]
+    python: PathBuf,
+    /// The fourth act: the Django project
+    #[arg(long, default_value = "bench/django")]
+    django: PathBuf,
     /// A folder for the config, the SQLite store and the server's log; removed when the run passes
     #[arg(long)]
     work_dir: Option<PathBuf>,
@@ -79,6 +90,15 @@ pub struct AcceptanceArgs {
 enum Store {
     Sqlite,
     Postgres,
+}
+
+/// The acts that can be played by themselves.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Acts {
+    /// Import, one announcement to a full house, and the school with kills.
+    FirstThree,
+    /// A Django project beside Campanile, with kills of both sides.
+    Four,
 }
 
 /// Remembers the connect answer.
@@ -96,6 +116,9 @@ impl Ear for Head {
 /// Plays all acts; an error when the run failed.
 pub async fn run(args: AcceptanceArgs) -> Result<()> {
     process::lift_descriptor_limit()?;
+    if args.act == Acts::Four {
+        return act_four::run(args).await;
+    }
     let scale = if args.short { Scale::short() } else { Scale::full() };
     let rows = fixtures::registrations(&args.fixtures)?;
     let mut statements = fixtures::statements(&args.fixtures)?;
@@ -149,24 +172,16 @@ fn setup(args: &AcceptanceArgs) -> Result<Setup> {
         Store::Sqlite => format!("sqlite://{}/campanile.db", directory.display()),
         Store::Postgres => args.postgres_url.clone().context("--postgres-url is missing")?,
     };
-    let limits = Limits { connects_per_second: 2_000, publishes_per_second: 100_000, connections_per_address: 20_000 };
-    Ok(Setup { binary: args.campanile.clone(), directory, store, limits })
+    Ok(Setup { binary: args.campanile.clone(), directory, store, limits: limits(), more_config: String::new() })
+}
+
+fn limits() -> Limits {
+    Limits { connects_per_second: 2_000, publishes_per_second: 100_000, connections_per_address: 20_000 }
 }
 
 /// The notebook, and the head from which it counts: told to somebody who has nothing yet.
 async fn open_world(args: &AcceptanceArgs, cast: Cast, server: &Server) -> Result<World> {
-    let token = server.keys.token(&cast.people[0])?;
-    let dial =
-        Dial { server: server.address, source: loopback(0), token, client: None, receive_buffer_bytes: None, poll_wait_s: 1 };
-    let mut head = Head::default();
-    let answered = async {
-        let mut session = Session::open(Transport::Poll, &dial, None).await?;
-        session.read(&mut head).await
-    };
-    tokio::time::timeout(Duration::from_secs(20), answered)
-        .await?
-        .map_err(|ended| anyhow::anyhow!("the first poll failed: {:?}", ended.cause))?;
-    let (first_head, epoch) = head.0.context("the first poll told no head")?;
+    let (first_head, epoch) = first_head(server.address, loopback(0), server.keys.token(&cast.people[0])?).await?;
     Ok(World {
         server: server.address,
         keys: server.keys.clone(),
@@ -178,7 +193,22 @@ async fn open_world(args: &AcceptanceArgs, cast: Cast, server: &Server) -> Resul
         epoch: AtomicU64::new(epoch),
         connected: AtomicI64::new(0),
         last_acked_id: AtomicU64::new(first_head),
+        platform: None,
     })
+}
+
+/// The head and the epoch, as a first poll tells them.
+async fn first_head(server: SocketAddr, source: Ipv4Addr, token: String) -> Result<(u64, u64)> {
+    let dial = Dial { server, source, token, client: None, receive_buffer_bytes: None, poll_wait_s: 1, ws_path: NATIVE_WS };
+    let mut head = Head::default();
+    let answered = async {
+        let mut session = Session::open(Transport::Poll, &dial, None).await?;
+        session.read(&mut head).await
+    };
+    tokio::time::timeout(Duration::from_secs(20), answered)
+        .await?
+        .map_err(|ended| anyhow::anyhow!("the first poll failed: {:?}", ended.cause))?;
+    head.0.context("the first poll told no head")
 }
 
 // === impl AcceptanceArgs ===

@@ -165,7 +165,7 @@ impl Publisher {
                 }
                 self.remember(request, asked);
             }
-            (Settled::Refused { status, code }, expect) => {
+            (Settled::Refused { status, code, .. }, expect) => {
                 self.note_refused(&asked);
                 self.world.tally.count("refused publishes");
                 if expect == Expect::Acceptance {
@@ -193,7 +193,7 @@ impl Publisher {
                         .trouble(format!("a repeat was answered without Idempotency-Replayed: {}", shown(&request)));
                 }
             }
-            Settled::Refused { status, code } => {
+            Settled::Refused { status, code, .. } => {
                 self.world.tally.trouble(format!("a repeat was refused with {status} {code}: {}", shown(&request)));
             }
             Settled::Unsettled(why) => {

@@ -1,15 +1,17 @@
 //! What everyone in a run shares: the server's address, the notebook, the counters, and the phase of the play.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     net::SocketAddr,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
-use crate::{cast::Cast, keys::Keys, recorder::Recorder};
+use anyhow::Result;
+
+use crate::{cast::Cast, history::Person, keys::Keys, recorder::Recorder};
 
 /// How many troubles are kept in words.
 const TROUBLES_MAX: usize = 50;
@@ -41,6 +43,18 @@ pub struct World {
     pub connected: AtomicI64,
     /// The highest id that any acknowledgement named.
     pub last_acked_id: AtomicU64,
+    /// The host platform of the fourth act.
+    pub platform: Option<Platform>,
+}
+
+/// A host platform that issues the tokens itself and may take somebody's approval away.
+pub struct Platform {
+    /// By person.
+    pub tokens: Vec<String>,
+    /// The WebSocket route that its clients know.
+    pub ws_path: &'static str,
+    /// Everybody who was ever sent away, and whether they still are.
+    sent_away: Mutex<HashMap<Person, bool>>,
 }
 
 /// Counts by name, and what must never happen in words.
@@ -58,9 +72,50 @@ impl World {
         self.last_acked_id.fetch_max(id, Ordering::Relaxed);
     }
 
+    /// The token with which the person connects.
+    pub fn token(&self, person: Person) -> Result<String> {
+        match &self.platform {
+            Some(platform) => Ok(platform.tokens[person as usize].clone()),
+            None => self.keys.token(&self.cast.people[person as usize]),
+        }
+    }
+
     /// How many are connected.
     pub fn connected_now(&self) -> i64 {
         self.connected.load(Ordering::Relaxed)
+    }
+}
+
+// === impl Platform ===
+
+impl Platform {
+    /// Everybody is approved.
+    pub fn new(tokens: Vec<String>, ws_path: &'static str) -> Self {
+        Self { tokens, ws_path, sent_away: Mutex::new(HashMap::new()) }
+    }
+
+    /// From now on the person may be refused; called before the approval is taken away.
+    pub fn send_away(&self, person: Person) {
+        self.sent_away().insert(person, true);
+    }
+
+    /// The person is approved again; called when that is certain.
+    pub fn let_in(&self, person: Person) {
+        self.sent_away().insert(person, false);
+    }
+
+    /// Whether the person is away now.
+    pub fn is_away(&self, person: Person) -> bool {
+        self.sent_away().get(&person) == Some(&true)
+    }
+
+    /// Whether the person was ever sent away, and may hear of it late.
+    pub fn was_ever_away(&self, person: Person) -> bool {
+        self.sent_away().contains_key(&person)
+    }
+
+    fn sent_away(&self) -> MutexGuard<'_, HashMap<Person, bool>> {
+        self.sent_away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,8 +11,9 @@ use crate::history::Person;
 pub fn check(truth: &Truth, person: Person, event: Arrival, decided_at_us: u64, tallies: &mut Tallies) {
     match truth.kinds[event.channel as usize] {
         Kind::Other => {}
-        Kind::User(owner) if owner == Some(person) => {}
+        Kind::User(owner) if owner == Some(person) => own(truth, person, event, tallies),
         Kind::User(_) => foreign(truth, person, event, tallies),
+        Kind::Cadet => cadet(truth, person, event, tallies),
         Kind::Course => course(truth, person, event, decided_at_us, tallies),
     }
 }
@@ -49,6 +50,37 @@ fn course(truth: &Truth, person: Person, event: Arrival, decided_at_us: u64, tal
         }
         Standing::Never => foreign(truth, person, event, tallies),
     }
+}
+
+/// A person's own channel falls silent too while they are not approved; what tells them of the approval itself does not count.
+fn own(truth: &Truth, person: Person, event: Arrival, tallies: &mut Tallies) {
+    let Some(story) = truth.approval(person) else { return };
+    if let Standing::Revoked { by } = story.standing(event.id)
+        && !story.is_change(event.id)
+        && !story.may_be_granted(event.at_us)
+    {
+        unapproved(truth, person, event, by.id, tallies);
+    }
+}
+
+fn cadet(truth: &Truth, person: Person, event: Arrival, tallies: &mut Tallies) {
+    let story = truth.memberships.story(person, event.channel);
+    match story.map_or(Standing::Never, |story| story.standing(event.id)) {
+        Standing::Member { .. } => {}
+        _ if story.is_some_and(|story| story.may_be_granted(event.at_us)) => {}
+        Standing::Revoked { by } => unapproved(truth, person, event, by.id, tallies),
+        Standing::NotYet { .. } | Standing::Never => tallies.violation(Rule::OwnCadetOnly, || {
+            let (name, channel) = (truth.person_name(person), truth.channel_name(event.channel));
+            format!("{name} got id {} of {channel} on connection {}", event.id, event.conn)
+        }),
+    }
+}
+
+fn unapproved(truth: &Truth, person: Person, event: Arrival, by: u64, tallies: &mut Tallies) {
+    tallies.violation(Rule::NothingToUnapproved, || {
+        let (name, channel) = (truth.person_name(person), truth.channel_name(event.channel));
+        format!("{name} got id {} of {channel} on connection {}, after un-approval {by}", event.id, event.conn)
+    });
 }
 
 fn foreign(truth: &Truth, person: Person, event: Arrival, tallies: &mut Tallies) {

@@ -128,8 +128,9 @@ impl<'t> Content<'t, '_> {
             return;
         }
         self.tallies.chances(Rule::NothingInvented, 1);
-        let own =
-            self.operation(known).filter(|operation| matches!(operation.asked, Asked::Publish { mark } if mark == event.mark));
+        let own = self
+            .operation(known)
+            .filter(|operation| matches!(operation.asked, Asked::Publish { mark } | Asked::Row { mark } if mark == event.mark));
         let operation = own.or_else(|| self.truth.operations.get(self.truth.operations.by_mark(event.mark)?));
         match operation {
             Some(operation) if operation.refused => {
@@ -137,7 +138,7 @@ impl<'t> Content<'t, '_> {
                     .violation(Rule::NothingInvented, || format!("id {} was delivered, but its publish was refused", event.id));
             }
             Some(_) => {}
-            None if self.is_membership(known, kind) => {}
+            None if self.is_membership(known, kind) || self.is_of_sheet(known) => {}
             None => self.tallies.violation(Rule::NothingInvented, || {
                 format!(
                     "id {} with mark {:x} in {} was never published",
@@ -156,6 +157,17 @@ impl<'t> Content<'t, '_> {
         }
         let Kind::User(Some(owner)) = kind else { return false };
         !known.acked && self.truth.memberships.of(owner).iter().any(|(_, story)| story.is_unsettled())
+    }
+
+    /// A change of a sheet has no mark either: only the server knows what the whole sheet says then.
+    fn is_of_sheet(&self, known: &Known) -> bool {
+        let of_sheet = |operation: &Operation| matches!(operation.asked, Asked::Sheet { .. });
+        let unanswered =
+            |operation: &Operation| of_sheet(operation) && operation.is_unknown() && Some(operation.channel) == known.channel;
+        match self.operation(known) {
+            Some(operation) => of_sheet(operation),
+            None => self.truth.operations.iter().any(|(_, operation)| unanswered(operation)),
+        }
     }
 
     /// An id that was acknowledged before a kill still means the same after it.

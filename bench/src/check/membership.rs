@@ -85,6 +85,16 @@ impl Story {
         self.maybe_granted_at_us <= at_us
     }
 
+    /// Whether the person's standing changed, or may have, during the run.
+    pub fn ever_changed(&self) -> bool {
+        !self.changes.is_empty() || self.is_unsettled()
+    }
+
+    /// Whether this id is that of a change itself.
+    pub fn is_change(&self, id: u64) -> bool {
+        self.changes.binary_search_by_key(&id, |change| change.id).is_ok()
+    }
+
     /// Whether some operation of this story was never answered.
     pub fn is_unsettled(&self) -> bool {
         self.unsettled_at_us < u64::MAX

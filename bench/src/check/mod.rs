@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing is taken from the server's own state, and a rule that the run gave no chance to fail has failed.
 
+mod approvals;
 mod audience;
 mod content;
 mod journey;
@@ -12,7 +13,9 @@ mod publishers;
 mod reader;
 mod report;
 mod rules;
+mod sheets;
 mod sound;
+mod sync;
 mod truth;
 mod walk;
 
@@ -23,6 +26,7 @@ pub use report::Verdict;
 
 use crate::history::History;
 use report::Tallies;
+use rules::Rule;
 use truth::Truth;
 
 /// Judges a run.
@@ -31,13 +35,16 @@ use truth::Truth;
 /// is judged by [`Rule::RecordsSound`] alone; every other rule then had no chance, so the verdict cannot pass.
 #[must_use]
 pub fn judge(history: &History) -> Verdict {
-    let mut tallies = Tallies::default();
+    let mut tallies = Tallies::asking(Rule::asked_of(history));
     if sound::check(history, &mut tallies) {
         let truth = Truth::new(history);
         publishers::check(&truth, &mut tallies);
         numbering::check(&truth, &mut tallies);
         content::check(&truth, &mut tallies);
         walk::check(&truth, &mut tallies);
+        sync::check(&truth, &mut tallies);
+        approvals::check(&truth, &mut tallies);
+        sheets::check(&truth, &mut tallies);
     }
     tallies.into_verdict()
 }

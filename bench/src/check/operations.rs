@@ -2,18 +2,22 @@
 
 use std::collections::HashMap;
 
-use crate::history::{Change, Channel, History, Op, Person, Record};
+use crate::history::{Change, Channel, Column, History, Op, Person, Record};
 
 /// What an operation asked for.
 #[derive(Clone, Copy, Debug)]
 pub enum Asked {
     /// A publish whose content has this mark.
     Publish { mark: u64 },
-    /// A registration or withdrawal.
+    /// A registration or withdrawal, or an approval and its end.
     Membership { person: Person, change: Change },
+    /// A row that the host platform wrote, with this mark.
+    Row { mark: u64 },
+    /// Points to add to a sheet.
+    Sheet { grader: Person, column: Column, points: i64 },
 }
 
-/// A positive answer. A membership answer carries no seq and no instant, and no id when nothing changed.
+/// A positive answer. That of a membership or a sheet carries no seq and no instant, and no id when nothing changed.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
     /// When it arrived.
@@ -37,7 +41,7 @@ pub struct Operation {
     pub asked: Asked,
     /// The first positive answer.
     pub answer: Option<Answer>,
-    /// Refused for good.
+    /// Refused for good, or rolled back.
     pub refused: bool,
 }
 
@@ -61,7 +65,12 @@ impl Answer {
 impl Operation {
     /// Neither answered nor refused: it may or may not have happened.
     pub fn is_unknown(&self) -> bool {
-        self.answer.is_none() && !self.refused
+        self.answer.is_none() && !self.refused && !self.is_row()
+    }
+
+    /// Whether it is a row of the host platform, whose fate its own database told.
+    pub fn is_row(&self) -> bool {
+        matches!(self.asked, Asked::Row { .. })
     }
 }
 
@@ -80,7 +89,15 @@ impl Operations {
                 Record::MemberSent { at_us, op, person, channel, change } => {
                     operations.send(op, at_us, channel, Asked::Membership { person, change });
                 }
-                Record::PublishRefused { op, .. } => {
+                Record::RowWritten { at_us, op, channel, mark, committed } => {
+                    operations.by_mark.insert(mark, op);
+                    operations.send(op, at_us, channel, Asked::Row { mark });
+                    operations.rows[op as usize].iter_mut().for_each(|row| row.refused = !committed);
+                }
+                Record::SheetSent { at_us, op, person, channel, column, points } => {
+                    operations.send(op, at_us, channel, Asked::Sheet { grader: person, column, points });
+                }
+                Record::PublishRefused { op, .. } | Record::SheetRefused { op, .. } => {
                     operations.rows[op as usize].iter_mut().for_each(|row| row.refused = true);
                 }
                 _ => {
@@ -108,7 +125,7 @@ impl Operations {
         self.rows.get(op as usize)?.as_ref()
     }
 
-    /// The publish whose content has this mark.
+    /// The publish or row whose content has this mark.
     pub fn by_mark(&self, mark: u64) -> Option<Op> {
         self.by_mark.get(&mark).copied()
     }
@@ -127,6 +144,7 @@ pub fn answer(record: &Record) -> Option<(Op, Answer)> {
             Some((op, Answer { at_us, id: Some(id), seq: Some(seq), recorded_at_ms: Some(recorded_at_ms) }))
         }
         Record::MemberAcked { at_us, op, id } => Some((op, Answer { at_us, id, seq: None, recorded_at_ms: None })),
+        Record::SheetAcked { at_us, op, id, .. } => Some((op, Answer { at_us, id: Some(id), seq: None, recorded_at_ms: None })),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use super::audience;
 use super::membership::{Standing, Story, revoked_before};
 use super::report::Tallies;
 use super::rules::Rule;
-use super::truth::{Due, Truth};
+use super::truth::{Due, Kind, Truth};
 use crate::history::{Channel, Conn, Person};
 
 /// One channel that a person reads, or once read, and what was due in it.
@@ -267,6 +267,9 @@ impl Reader {
             .map(|lane| Ahead::after(lane, position).index.saturating_sub(Ahead::after(lane, start).index))
             .sum();
         desk.tallies.chances(Rule::ForeignDeliveries, all.saturating_sub(own) as u64);
+        let of_cadets = |id| desk.truth.of_cadets.partition_point(|of_cadet| *of_cadet <= id);
+        let others = of_cadets(position).saturating_sub(of_cadets(start)).saturating_sub(own);
+        desk.tallies.chances(Rule::OwnCadetOnly, others as u64);
     }
 
     fn stand_at(&mut self, desk: &Desk, position: u64) {
@@ -351,7 +354,10 @@ impl Reader {
     fn weigh(&self, truth: &Truth, person: Person, lane: &Lane, id: u64, pass: Pass, tallies: &mut Tallies) {
         match lane.story.standing(id) {
             Standing::Member { later } if revoked_before(later, self.decided_at_us).is_some() => {
-                tallies.chances(Rule::GrantBoundary, 1);
+                // Of a cadet's channel everything is due but what came in between: it may arrive late, and did perhaps before.
+                if truth.kinds.get(lane.channel as usize) != Some(&Kind::Cadet) {
+                    tallies.chances(Rule::GrantBoundary, 1);
+                }
             }
             Standing::Member { .. } => {
                 let excused = self.excuses.iter().any(|told| told.holds(id));

@@ -43,7 +43,7 @@ pub struct Verdict {
     pub passed: bool,
     /// Gaps that the server told: each excuses what it covers, so a run without retention should show none.
     pub gaps_told: u64,
-    /// One line for each of [`Rule::ALL`].
+    /// One line for each rule that the run was asked about, in the order of [`Rule::ALL`].
     pub rules: Vec<RuleVerdict>,
 }
 
@@ -55,8 +55,8 @@ struct Tally {
 }
 
 /// The counters while the judging goes on.
-#[derive(Default)]
 pub struct Tallies {
+    asked: Vec<Rule>,
     /// Gaps that the server told.
     pub gaps_told: u64,
     tallies: [Tally; Rule::ALL.len()],
@@ -65,6 +65,11 @@ pub struct Tallies {
 // === impl Tallies ===
 
 impl Tallies {
+    /// Empty books about these rules. A violation of another one counts as well; that it had no chance does not.
+    pub fn asking(asked: Vec<Rule>) -> Self {
+        Self { asked, gaps_told: 0, tallies: Default::default() }
+    }
+
     /// Counts chances of a rule to fail.
     pub fn chances(&mut self, rule: Rule, count: u64) {
         self.tallies[rule as usize].chances += count;
@@ -87,6 +92,7 @@ impl Tallies {
     /// Closes the books.
     pub fn into_verdict(self) -> Verdict {
         let judged = Rule::ALL.into_iter().zip(self.tallies);
+        let judged = judged.filter(|(rule, tally)| self.asked.contains(rule) || tally.violations > 0);
         let rules: Vec<RuleVerdict> = judged.map(|(rule, tally)| RuleVerdict::new(rule, tally)).collect();
         Verdict { passed: rules.iter().all(|rule| rule.outcome == Outcome::Kept), gaps_told: self.gaps_told, rules }
     }
@@ -111,7 +117,7 @@ impl RuleVerdict {
 impl Verdict {
     /// The line of one rule.
     pub fn of(&self, rule: Rule) -> &RuleVerdict {
-        &self.rules[rule as usize]
+        self.rules.iter().find(|line| line.rule == rule).expect("the run was asked about this rule")
     }
 }
 

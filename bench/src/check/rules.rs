@@ -2,6 +2,9 @@
 
 use serde::{Serialize, Serializer};
 
+use super::truth::is_cadets;
+use crate::history::History;
+
 /// One rule of the checker; [`Rule::sentence`] says what each demands.
 #[allow(missing_docs, reason = "`sentence` documents each, where the report can print it")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,11 +29,16 @@ pub enum Rule {
     EpochConstant,
     AllTransportsUsed,
     CaughtUpAtTheEnd,
+    SyncExactlyOnce,
+    SyncNoRolledBack,
+    OwnCadetOnly,
+    NoLostUpdate,
+    NothingToUnapproved,
 }
 
 impl Rule {
     /// Every rule, in the order of the report.
-    pub const ALL: [Rule; 20] = [
+    pub const ALL: [Rule; 25] = [
         Rule::RecordsSound,
         Rule::AcknowledgedAndLost,
         Rule::SilentGaps,
@@ -51,7 +59,26 @@ impl Rule {
         Rule::EpochConstant,
         Rule::AllTransportsUsed,
         Rule::CaughtUpAtTheEnd,
+        Rule::SyncExactlyOnce,
+        Rule::SyncNoRolledBack,
+        Rule::OwnCadetOnly,
+        Rule::NoLostUpdate,
+        Rule::NothingToUnapproved,
     ];
+
+    /// Those of a school with courses only.
+    const OF_COURSES: [Rule; 2] = [Rule::DeliveriesAfterRevocation, Rule::GrantBoundary];
+
+    /// Those of a host platform with cadets only.
+    const OF_CADETS: [Rule; 5] =
+        [Rule::SyncExactlyOnce, Rule::SyncNoRolledBack, Rule::OwnCadetOnly, Rule::NoLostUpdate, Rule::NothingToUnapproved];
+
+    /// The rules that a run must give a chance to fail.
+    pub fn asked_of(history: &History) -> Vec<Rule> {
+        let cadets = history.channels.iter().any(|channel| is_cadets(channel));
+        let left_out: &[Rule] = if cadets { &Self::OF_COURSES } else { &Self::OF_CADETS };
+        Self::ALL.into_iter().filter(|rule| !left_out.contains(rule)).collect()
+    }
 
     /// The name as the report prints it.
     #[must_use]
@@ -108,6 +135,20 @@ impl Rule {
             Rule::CaughtUpAtTheEnd => {
                 ("caught up at the end", "each person's last connection reached the last acknowledged event that was due")
             }
+            Rule::SyncExactlyOnce => (
+                "sync exactly once",
+                "every committed row of the platform became one event, and each who was due it got it once",
+            ),
+            Rule::SyncNoRolledBack => ("sync: no rolled back", "nothing of a rolled-back row is ever delivered"),
+            Rule::OwnCadetOnly => ("own cadet only", "a cadet gets the events of no other cadet"),
+            Rule::NoLostUpdate => (
+                "no lost update",
+                "a sheet holds all acknowledged changes and no refused one, and no two changes were told the same version",
+            ),
+            Rule::NothingToUnapproved => (
+                "nothing to the un-approved",
+                "nothing between an un-approval and the next approval reaches the person, live or later",
+            ),
         }
     }
 }

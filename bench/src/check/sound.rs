@@ -14,6 +14,7 @@ enum Seen {
     No,
     Publish,
     Membership,
+    Sheet,
 }
 
 struct Sound<'h> {
@@ -59,7 +60,7 @@ fn roster(history: &History) -> Option<String> {
 impl Sound<'_> {
     fn record(&mut self, record: &Record) -> Result<(), &'static str> {
         match *record {
-            Record::PublishSent { op, channel, mark, .. } => {
+            Record::PublishSent { op, channel, mark, .. } | Record::RowWritten { op, channel, mark, .. } => {
                 self.channel(channel)?;
                 self.send(op, Seen::Publish)?;
                 ensure(self.marks.insert(mark), "its mark is not unique")
@@ -71,6 +72,13 @@ impl Sound<'_> {
             }
             Record::PublishAcked { op, .. } | Record::PublishRefused { op, .. } => self.sent(op, Seen::Publish),
             Record::MemberAcked { op, .. } => self.sent(op, Seen::Membership),
+            Record::SheetSent { op, person, channel, .. } => {
+                self.channel(channel)?;
+                self.person(person)?;
+                self.send(op, Seen::Sheet)
+            }
+            Record::SheetAcked { op, .. } | Record::SheetRefused { op, .. } => self.sent(op, Seen::Sheet),
+            Record::SheetRead { channel, .. } => self.channel(channel),
             Record::Connect { conn, person, .. } => {
                 self.person(person)?;
                 self.open(conn)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::membership::Memberships;
+use super::membership::{Memberships, Story};
 use super::operations::{Asked, Operation, Operations, answer};
 use crate::history::{Channel, History, Op, Person, Record};
 
@@ -11,6 +11,8 @@ use crate::history::{Channel, History, Op, Person, Record};
 pub enum Kind {
     /// Membership decides.
     Course,
+    /// One cadet's: theirs and the staff's, all of it, but for the time in which a person was not approved.
+    Cadet,
     /// One person's own; none when the roster does not know them.
     User(Option<Person>),
     /// Not judged: the bench neither grants nor revokes here.
@@ -41,7 +43,7 @@ pub struct Known {
 pub struct Due {
     /// Its id.
     pub id: u64,
-    /// A publisher was told so.
+    /// A publisher was told so, or the host platform's own database.
     pub acked: bool,
 }
 
@@ -73,6 +75,8 @@ pub struct Truth<'h> {
     pub user_channels: Vec<Channel>,
     /// No cursor may lie above this: the highest proven id, and one more for each operation whose fate is unknown.
     pub highest_possible: u64,
+    /// The ids of all cadets' events, rising.
+    pub of_cadets: Vec<u64>,
 }
 
 // === impl Truth ===
@@ -90,11 +94,20 @@ impl<'h> Truth<'h> {
         let highest = log.last().map_or(history.first_head, |known| known.id);
         let highest_possible = highest.saturating_add(unknown);
         let clashes = Vec::new();
-        let mut truth = Self { history, operations, memberships, log, clashes, due, kinds, user_channels, highest_possible };
+        let of_cadets = Vec::new();
+        let mut truth =
+            Self { history, operations, memberships, log, clashes, due, kinds, user_channels, highest_possible, of_cadets };
         truth.fill_from_answers();
         truth.fill_from_deliveries();
         truth.collect_due();
         truth
+    }
+
+    /// When a person was approved, if that ever changed: the story of the cadet's channel that they read.
+    pub fn approval(&self, person: Person) -> Option<&Story> {
+        let stories = self.memberships.of(person).iter();
+        let mut cadets = stories.filter(|(channel, _)| self.kinds[*channel as usize] == Kind::Cadet);
+        cadets.find(|(_, story)| story.ever_changed()).map(|(_, story)| story)
     }
 
     /// Where an id stands in the log table.
@@ -115,7 +128,7 @@ impl<'h> Truth<'h> {
     /// The channel in which an operation's event appears: a membership change is told to the person.
     pub fn event_channel(&self, operation: &Operation) -> Channel {
         match operation.asked {
-            Asked::Publish { .. } => operation.channel,
+            Asked::Publish { .. } | Asked::Row { .. } | Asked::Sheet { .. } => operation.channel,
             Asked::Membership { person, .. } => self.user_channels[person as usize],
         }
     }
@@ -178,17 +191,26 @@ impl<'h> Truth<'h> {
             let Some(channel) = known.channel else { continue };
             let operation = known.op.and_then(|op| self.operations.get(op));
             let published = operation.is_some_and(|operation| !operation.refused && operation.channel == channel);
+            let row = published && operation.is_some_and(Operation::is_row);
             if known.acked || published {
-                self.due[channel as usize].push(Due { id: known.id, acked: known.acked });
+                self.due[channel as usize].push(Due { id: known.id, acked: known.acked || row });
             }
         }
+        let is_of_cadet = |known: &&Known| known.channel.is_some_and(|channel| self.kinds[channel as usize] == Kind::Cadet);
+        self.of_cadets = self.log.iter().filter(is_of_cadet).map(|known| known.id).collect();
     }
+}
+
+/// Whether a channel is a cadet's.
+pub fn is_cadets(channel: &str) -> bool {
+    channel.starts_with("cadet:")
 }
 
 fn whose(history: &History) -> (Vec<Kind>, Vec<Channel>) {
     let people: HashMap<&str, Person> = history.people.iter().map(String::as_str).zip(0..).collect();
     let kind = |name: &String| match name.split_once(':') {
         Some(("course", _)) => Kind::Course,
+        _ if is_cadets(name) => Kind::Cadet,
         Some(("user", person)) => Kind::User(people.get(person).copied()),
         _ => Kind::Other,
     };

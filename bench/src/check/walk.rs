@@ -77,7 +77,7 @@ fn conn_of(record: &Record) -> Option<Conn> {
 }
 
 fn lanes<'t>(truth: &'t Truth, person: Person) -> Vec<Lane<'t>> {
-    let own = (truth.user_channels[person as usize], &OWN_CHANNEL);
+    let own = (truth.user_channels[person as usize], truth.approval(person).unwrap_or(&OWN_CHANNEL));
     let courses = truth.memberships.of(person).iter().map(|(channel, story)| (*channel, story));
     let lane = |(channel, story)| Lane { channel, story, due: &truth.due[channel as usize] };
     courses.chain([own]).map(lane).collect()

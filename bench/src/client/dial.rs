@@ -24,7 +24,12 @@ pub struct Dial {
     pub receive_buffer_bytes: Option<u32>,
     /// Seconds that a poll may wait.
     pub poll_wait_s: u32,
+    /// The WebSocket route.
+    pub ws_path: &'static str,
 }
+
+/// The WebSocket route that speaks natively.
+pub const NATIVE_WS: &str = "/ws";
 
 impl Dial {
     /// Opens the TCP connection.

@@ -31,6 +31,8 @@ struct Frame<'a> {
     gap: Option<bool>,
     #[serde(borrow)]
     code: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    message: Option<Cow<'a, str>>,
     retry_after_ms: Option<u64>,
 }
 
@@ -40,8 +42,9 @@ pub fn hear_frame(text: &str, ear: &mut impl Ear) -> Result<(), String> {
     let missing = |key: &str| format!("`{key}` is missing in {}", excerpt(text));
     let heard = match &*frame.kind {
         "connection_established" => Heard::Established {
-            head: frame.cursor.ok_or_else(|| missing("cursor"))?,
-            epoch: Some(frame.epoch.ok_or_else(|| missing("epoch"))?),
+            // A dialect that adds nothing but `id` tells the head by it, and no epoch.
+            head: frame.cursor.or(frame.id).ok_or_else(|| missing("cursor"))?,
+            epoch: if frame.cursor.is_some() { Some(frame.epoch.ok_or_else(|| missing("epoch"))?) } else { None },
         },
         "heartbeat" => Heard::Cursor(frame.cursor.ok_or_else(|| missing("cursor"))?),
         "gap" => {
@@ -54,7 +57,8 @@ pub fn hear_frame(text: &str, ear: &mut impl Ear) -> Result<(), String> {
             gap: frame.gap.ok_or_else(|| missing("gap"))?,
         },
         "reconnect" => Heard::ComeBack(Duration::from_millis(frame.retry_after_ms.ok_or_else(|| missing("retry_after_ms"))?)),
-        "error" => Heard::Complaint(frame.code.as_deref().ok_or_else(|| missing("code"))?),
+        // A dialect without `code` begins its sentence with it.
+        "error" => Heard::Complaint(frame.code.as_deref().or(frame.message.as_deref()).ok_or_else(|| missing("code"))?),
         "pong" | "reply" | "refreshed" | "subscribed" | "unsubscribed" | "signal" | "view" => return Ok(()),
         _ => return hear_event(&frame, ear).ok_or_else(|| format!("neither a known frame nor an event: {}", excerpt(text))),
     };

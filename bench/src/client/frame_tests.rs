@@ -52,11 +52,22 @@ fn what_the_server_says_about_the_cursor_is_heard() {
 }
 
 #[test]
+fn the_dialect_of_the_grading_system_tells_the_head_by_its_id_and_a_code_in_its_sentence() {
+    check(
+        r#"{"type":"connection_established","message":"WebSocket connection established","user_id":1,"role":"cadet","id":120,"timestamp":"t"}"#,
+        &["Established { head: 120, epoch: None }"],
+    );
+    check(r#"{"type":"error","message":"unknown_frame: no"}"#, &["Complaint(\"unknown_frame: no\")"]);
+}
+
+#[test]
 fn a_frame_that_breaks_the_protocol_is_an_error() {
     for text in [
         "{",
         "[]",
         r#"{"type":"heartbeat"}"#,
+        r#"{"type":"connection_established","cursor":120}"#,
+        r#"{"type":"connection_established"}"#,
         r#"{"type":"announcement","id":1,"channel":"course:7","data":{}}"#,
         r#"{"type":"gap","from":"x","to":1}"#,
     ] {

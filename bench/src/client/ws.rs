@@ -14,7 +14,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// How long a handshake may take: the server may be busy with 3,000 others after a restart.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 
-/// One connection to `/ws`.
+/// One connection to `/ws` or one of its dialects.
 pub struct WsSession {
     stream: WebSocketStream<TcpStream>,
 }
@@ -34,7 +34,7 @@ fn ended(error: Error) -> Ended {
 impl WsSession {
     /// Connects and shakes hands.
     pub async fn open(dial: &Dial, since: Option<u64>) -> Result<Self, Ended> {
-        let uri = format!("ws://{}/ws{}", dial.server, dial.query(since));
+        let uri = format!("ws://{}{}{}", dial.server, dial.ws_path, dial.query(since));
         let garbage = |what: String| Ended::of(Cause::Garbage(what));
         let bearer = HeaderValue::try_from(format!("Bearer {}", dial.token)).map_err(|error| garbage(error.to_string()))?;
         let builder = ClientBuilder::new()

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::{
     client::{
         Session,
-        dial::{Dial, loopback},
+        dial::{Dial, NATIVE_WS, loopback},
     },
     figures::Quantiles,
     history::Transport,
@@ -143,7 +143,15 @@ fn transport(name: &str) -> Result<Transport> {
 
 fn dial(place: &Place, n: u32) -> Result<Dial> {
     let token = place.keys.token(&format!("load-{n}"))?;
-    Ok(Dial { server: place.address, source: loopback(n), token, client: None, receive_buffer_bytes: None, poll_wait_s: 25 })
+    Ok(Dial {
+        server: place.address,
+        source: loopback(n),
+        token,
+        client: None,
+        receive_buffer_bytes: None,
+        poll_wait_s: 25,
+        ws_path: NATIVE_WS,
+    })
 }
 
 fn sample(place: &Place) -> Result<Sample> {

@@ -49,7 +49,7 @@ async fn import(service: &mut Service, idempotency_key: String, body: &serde_jso
 async fn settle(service: &mut Service, request: &Request) -> Result<()> {
     match service.settle(request, &mut StdRng::seed_from_u64(1)).await {
         Settled::Acked { .. } => Ok(()),
-        Settled::Refused { status, code } => bail!("{} was refused with {status} {code}", request.line),
+        Settled::Refused { status, code, .. } => bail!("{} was refused with {status} {code}", request.line),
         Settled::Unsettled(why) => bail!("{} was never settled: {why}", request.line),
     }
 }

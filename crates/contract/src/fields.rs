@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 pub struct Fields(String);
 
 impl Fields {
-    /// The fields of a body, and beside them those of the path. No body is no fields.
+    /// The fields of a body, and beside them those of the path. No body is no fields. An id in a path has no JSON type: a whole number is
+    /// taken as one, as nearly every platform counts its rows.
     ///
     /// # Errors
     /// `malformed_json`, or `invalid_data` when the body is no object or repeats what stands in the path.
@@ -24,7 +25,8 @@ impl Fields {
                 let message = format!("{name} stands in the path; leave it out of the rest");
                 return Err(Refusal::new(ErrorCode::InvalidData, message));
             }
-            fields.insert(name, raw(&Value::from(value)));
+            let value = id_of_path(&name, value);
+            fields.insert(name, raw(&value));
         }
         Ok(Self(serde_json::to_string(&fields).expect("JSON texts by name serialise")))
     }
@@ -52,6 +54,13 @@ impl Fields {
 impl From<Value> for Fields {
     fn from(fields: Value) -> Self {
         Self(fields.to_string())
+    }
+}
+
+fn id_of_path(name: &str, text: String) -> Value {
+    match text.parse::<i64>() {
+        Ok(number) if name.ends_with("_id") && number.to_string() == text => number.into(),
+        _ => text.into(),
     }
 }
 

@@ -6,9 +6,11 @@ use crate::error::JournalError;
 use crate::idempotency::{self, Idempotency};
 use crate::log::{self, NewEvent};
 use crate::membership::{self, Membership};
+use crate::metrics::JournalMetrics;
 use crate::migrate::{self, Migration};
 use crate::store::Store;
 use crate::sync;
+use crate::trace::{self, Committed, Tracer, TracerPlace};
 use crate::tx::{Unit, UnitError};
 use crate::writer::{Outcome, Request, Work, Writer, commit_alone};
 use campanile_wire::{Channel, Event, EventId};
@@ -102,10 +104,10 @@ pub struct Snapshot {
 /// The durable half of a site. Cheap to clone.
 #[derive(Clone)]
 pub struct Journal {
-    writer: Arc<Writer>,
-    queue: mpsc::Sender<Request>,
+    pub(crate) writer: Arc<Writer>,
+    pub(crate) queue: mpsc::Sender<Request>,
     /// Places of the lane in which each command has its own transaction.
-    alone: Arc<Semaphore>,
+    pub(crate) alone: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
 }
 
@@ -142,7 +144,8 @@ impl Journal {
         let (queue, requests) = mpsc::channel(limits.queue_requests_max);
         let alone = Arc::new(Semaphore::new(limits.queue_requests_max));
         let (store, jobs_enqueued) = (Arc::new(store), Notify::new());
-        let writer = Arc::new(Writer { store, limits, clock: Arc::clone(&clock), committed, jobs_enqueued });
+        let (metrics, tracer) = (JournalMetrics::default(), TracerPlace::new());
+        let writer = Arc::new(Writer { store, limits, clock: Arc::clone(&clock), committed, jobs_enqueued, metrics, tracer });
         tokio::spawn(Arc::clone(&writer).run(requests));
         Ok(Self { writer, queue, alone, clock })
     }
@@ -166,7 +169,7 @@ impl Journal {
     async fn submit(&self, work: Work, idempotency: Option<Idempotency>) -> Result<Outcome, UnitError> {
         let alone = matches!(work, Work::Unit(_)) && matches!(*self.writer.store, Store::Postgres { .. });
         let (reply, answer) = oneshot::channel();
-        let request = Request { work, idempotency, reply };
+        let request = Request { work, idempotency, reply, trace: trace::current() };
         if alone {
             let place = Arc::clone(&self.alone).try_acquire_owned().map_err(|_| JournalError::QueueFull)?;
             commit_alone(&self.writer, request, place);
@@ -180,8 +183,18 @@ impl Journal {
     }
 
     /// This process's commits from now on, in commit order on SQLite and nearly so on PostgreSQL. A receiver that lags reads the log.
-    pub fn commits(&self) -> broadcast::Receiver<Arc<Vec<Event>>> {
+    pub fn commits(&self) -> broadcast::Receiver<Arc<Committed>> {
         self.writer.committed.subscribe()
+    }
+
+    /// Has every traced request's commit told to the tracer, from now on; the first one stands.
+    pub fn trace_with(&self, tracer: Arc<dyn Tracer>) {
+        let _ = self.writer.tracer.set(tracer);
+    }
+
+    /// Whoever records spans, if anybody does.
+    pub fn tracer(&self) -> Option<&Arc<dyn Tracer>> {
+        self.writer.tracer.get()
     }
 
     /// Notified after each commit of this process that enqueued jobs.

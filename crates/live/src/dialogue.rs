@@ -1,7 +1,7 @@
 //! What a client says on the native route, frame by frame: the same for sockets and for the in-process test client.
 
 use crate::admission::Bucket;
-use crate::session::{Ending, Session};
+use crate::session::{CONNECTIONS, Ending, Session};
 use bytes::Bytes;
 use campanile_contract::{Fields, Repeatable};
 use campanile_wire::frame::{ClientFrame, CommandFrame, Reply, Selection, ServerFrame};
@@ -207,6 +207,9 @@ impl Dialogue {
     }
 
     fn error(&self, refusal: &Refusal) {
+        self.session.node.metrics.frame_refused(refusal.code);
+        let code = refusal.code.as_str();
+        tracing::debug!(target: CONNECTIONS, connection = self.session.name(), code, "a frame was refused");
         self.say(&ServerFrame::Error { message: &refusal.message, code: refusal.code.as_str() });
     }
 }

@@ -13,14 +13,16 @@ mod mailbox;
 mod members;
 mod metrics;
 mod node;
+mod outgoing;
 mod session;
 pub mod socket;
 mod tail;
 mod views;
 
+pub use delivery::Delivery;
 pub use dialogue::Dialogue;
 pub use limits::LiveLimits;
-pub use metrics::{LATENCY_BOUNDS_MS, Metrics, Transport};
+pub use metrics::{Metrics, Transport};
 pub use node::{Connect, Node, Refused};
 pub use session::{Ending, Outgoing, Session};
 

@@ -13,7 +13,7 @@ use crate::tail::Tail;
 use crate::views::Views;
 use arc_swap::ArcSwap;
 use campanile_contract::{Authenticate, Site};
-use campanile_journal::{JournalError, Outcome};
+use campanile_journal::{ApplyTrace, JournalError, Outcome, TraceContext};
 use campanile_wire::caller::PersonCaller;
 use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode, Event, EventId, Id, Refusal};
 use rand::Rng;
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -139,7 +139,9 @@ impl Node {
     }
 
     /// Applies the next event: membership first, then views, then the hub; only then does the position move.
-    pub(crate) fn apply(&self, event: Event) {
+    pub(crate) fn apply(&self, event: Event, trace: Option<TraceContext>) {
+        let tracer = self.site.journal.tracer();
+        let begun = tracer.map(|_| SystemTime::now());
         let mut core = self.core();
         let core = &mut *core;
         if event.id != core.position + 1 {
@@ -152,8 +154,14 @@ impl Node {
         }
         core.views.apply(&event);
         let delivery = Arc::new(Delivery::new(event, &self.site.registry));
-        core.hub.dispatch(&delivery, &self.limits.load());
+        let dispatched = tracer.map(|_| SystemTime::now());
+        let sessions = core.hub.dispatch(&delivery, &self.limits.load());
+        if let (Some(tracer), Some(begun), Some(dispatched)) = (tracer, begun, dispatched) {
+            let (event, ended) = (&delivery.event, SystemTime::now());
+            tracer.applied(&ApplyTrace { event, commit: trace, begun, dispatched, ended, sessions });
+        }
         core.position = delivery.event.id;
+        self.metrics.count(|metrics| &metrics.events_applied);
         self.metrics.position.store(core.position, Ordering::Relaxed);
         self.position.send_replace(core.position);
         core.tail.push(delivery);

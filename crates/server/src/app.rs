@@ -6,13 +6,16 @@ use crate::gate::{Gate, Rates};
 use crate::http::{self, documents::Documents};
 use crate::identity::{Identity, Known, TokenPort};
 use crate::maintenance;
+use crate::measures::Measures;
 use crate::sync::Processor;
+use crate::telemetry::Telemetry;
 use anyhow::{Context, Result, bail};
 use arc_swap::{ArcSwap, Guard};
 use campanile_contract::{Registry, Site};
 use campanile_journal::SystemClock;
 use campanile_live::Node;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,11 +28,15 @@ pub struct App {
     pub(crate) identity: Arc<Identity>,
     pub(crate) origins: ArcSwap<AllowedOrigins>,
     pub(crate) gate: Gate,
+    pub(crate) measures: Measures,
+    pub(crate) telemetry: Telemetry,
     pub(crate) documents: Documents,
     config: ArcSwap<Config>,
     /// Rows of other programs that become events.
     pub sync: Processor,
     pub(crate) dev: bool,
+    /// The worker and the scheduler of the job queue, once they were started.
+    workers: OnceLock<[AbortHandle; 2]>,
 }
 
 impl App {
@@ -45,8 +52,23 @@ impl App {
         let port = Arc::new(TokenPort(Arc::clone(&identity)));
         let node = Node::start(site.clone(), port, config.limits.live()).await.context("loading the site")?;
         let (gate, documents) = (Gate::new(rates(&config)), Documents::of(&site.registry, config.listen));
+        let (measures, telemetry) = (Measures::new(), Telemetry::start(&config.telemetry)?);
+        telemetry.follow(&site.journal);
         let (origins, config) = (ArcSwap::from_pointee(origins), ArcSwap::from_pointee(config));
-        Ok(Arc::new(Self { site, node, identity, origins, gate, documents, config, sync, dev }))
+        Ok(Arc::new(Self {
+            site,
+            node,
+            identity,
+            origins,
+            gate,
+            measures,
+            telemetry,
+            documents,
+            config,
+            sync,
+            dev,
+            workers: OnceLock::new(),
+        }))
     }
 
     /// The configuration in force. Read it anew for each request; it changes with a reload.
@@ -76,9 +98,15 @@ impl App {
     /// # Errors
     /// When a schedule cannot be read: a programmer's error.
     pub(crate) fn work(&self, stop: &CancellationToken) -> Result<TaskTracker> {
-        let tasks = maintenance::start(&self.site, &self.sync, stop)?;
+        let (tasks, workers) = maintenance::start(&self.site, &self.sync, stop)?;
         self.sync.start(&tasks, stop);
+        let _ = self.workers.set(workers);
         Ok(tasks)
+    }
+
+    /// Whether this process carries out jobs: its worker and its scheduler both run.
+    pub(crate) fn is_working(&self) -> bool {
+        self.workers.get().is_some_and(|workers| workers.iter().all(|worker| !worker.is_finished()))
     }
 
     /// How a WebSocket route refuses.

@@ -7,6 +7,7 @@ use campanile_journal::{
     DEFAULT_QUEUE, Handler, Handlers, Job, JobError, JobLimits, Schedule, Scheduler, Tx, Worker, random_jitter,
 };
 use futures_util::future::BoxFuture;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,8 +16,8 @@ pub(crate) const MAINTAIN: &str = "maintain";
 /// Every ten minutes.
 const EVERY: &str = "*/10 * * * *";
 
-/// The workers of this process: they end with `stop`, after their running jobs.
-pub(crate) fn start(site: &Site, sync: &Processor, stop: &CancellationToken) -> Result<TaskTracker> {
+/// The workers of this process: they end with `stop`, after their running jobs. The handles tell whether they still run.
+pub(crate) fn start(site: &Site, sync: &Processor, stop: &CancellationToken) -> Result<(TaskTracker, [AbortHandle; 2])> {
     let limits = JobLimits::default();
     let own = Handlers::default().with(MAINTAIN, Maintain(site.clone())).with_shared(sync::CLEAN, sync.cleaner());
     let handlers = site.registry.jobs().fold(own, |all, job| all.with_shared(job.kind, (job.handler)()));
@@ -32,10 +33,9 @@ pub(crate) fn start(site: &Site, sync: &Processor, stop: &CancellationToken) -> 
     }
     let scheduler = Scheduler::new(&site.journal, schedules, limits);
     let tasks = TaskTracker::new();
-    tasks.spawn(worker.run(stop.clone()));
-    tasks.spawn(scheduler.run(stop.clone()));
+    let running = [tasks.spawn(worker.run(stop.clone())), tasks.spawn(scheduler.run(stop.clone()))];
     tasks.close();
-    Ok(tasks)
+    Ok((tasks, running.map(|task| task.abort_handle())))
 }
 
 /// Removes what types no longer keep, and what repeats can no longer ask for. Doing it twice does nothing more, so all of it is `act`.

@@ -349,6 +349,11 @@ pub fn at_us(record: &Record) -> u64 {
         | Record::ReplayComplete { at_us, .. }
         | Record::Disconnect { at_us, .. }
         | Record::Killed { at_us }
-        | Record::Restarted { at_us } => at_us,
+        | Record::Restarted { at_us }
+        | Record::RowWritten { at_us, .. }
+        | Record::SheetSent { at_us, .. }
+        | Record::SheetAcked { at_us, .. }
+        | Record::SheetRefused { at_us, .. }
+        | Record::SheetRead { at_us, .. } => at_us,
     }
 }

@@ -7,6 +7,7 @@ use crate::demo::{self, DevKeys};
 use crate::listen::Listening;
 use crate::notify::{self, State};
 use crate::reload::Reload;
+use crate::telemetry::reports;
 use crate::{http, listen, log};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -48,7 +49,9 @@ impl Serve {
         let loaded = given.load()?;
         let mut config = loaded.config.clone();
         config.insecure_public_bind |= self.insecure_public_bind;
-        log::start(&config.log)?;
+        // Dropped at the end: what waits for the disk or for Sentry leaves then.
+        let reports = reports::start(&config.telemetry)?;
+        let _log = log::start_server(&config.log, self.dev, reports.is_some())?;
         if self.dev && !config.listen.ip().is_loopback() {
             bail!("--dev listens on a loopback address only, not on {}", config.listen);
         }
@@ -95,6 +98,9 @@ impl Serve {
         stop.cancel();
         served.await.context("the listener ended early")?;
         workers.wait().await;
+        let ending = app.clone();
+        // It blocks until the collector has answered.
+        let _ = tokio::task::spawn_blocking(move || ending.telemetry.shut_down()).await;
         tracing::info!("stopped");
         Ok(())
     }

@@ -14,6 +14,7 @@ pub mod reference;
 mod route;
 mod spelling;
 mod sync;
+mod telemetry;
 mod tls;
 
 #[cfg(test)]
@@ -25,9 +26,10 @@ pub use fault::{Fault, Faults};
 pub use layers::{Flag, Place};
 pub use limits::Limits;
 pub use load::{Change, Given, Loaded, Setting};
-pub use log::Log;
+pub use log::{Log, LogFormat, LogRotation};
 pub use route::{Reject, RouteEntry};
 pub use sync::{SyncSetting, SyncSourceEntry};
+pub use telemetry::Telemetry;
 pub use tls::Tls;
 
 use crate::auth::{AllowedOrigins, ApiKeys, SecretRule, Verifier};
@@ -78,6 +80,8 @@ pub struct Config {
     pub limits: Limits,
     /// Logging.
     pub log: Log,
+    /// Traces and error reports.
+    pub telemetry: Telemetry,
 }
 
 impl Default for Config {
@@ -96,6 +100,7 @@ impl Default for Config {
             route: BTreeMap::new(),
             limits: Limits::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }

@@ -85,14 +85,14 @@ fn lists_and_tables_come_by_the_environment_too() {
             "CAMPANILE_EVENT_TYPE",
             r#"[{"name":"quiz","channel_kind":"course","class":"course","schema":{"type":"object"}}]"#,
         )
-        .variable("CAMPANILE_LOG__JSON", "true")
+        .variable("CAMPANILE_LOG__FORMAT", "json")
         .flag("route.\"/ws\".reject", "http");
     let config = site.load().config;
     assert_eq!(config.allowed_origins, ["https://a.example", "b.example"]);
     assert_eq!(format!("{:?}", config.api_key), r#"[ApiKeyEntry { name: "new", scopes: ["roster"], .. }]"#);
     assert_eq!(config.auth.sources.unwrap().len(), 1);
     assert_eq!(config.event_type.len(), 1);
-    assert!(config.log.json);
+    assert_eq!(config.log.format, Some(super::LogFormat::Json));
     assert_eq!(config.route["/ws"].reject, super::Reject::Http);
 }
 
@@ -162,7 +162,7 @@ fn a_wrong_kind_is_refused_with_what_is_expected() {
         Site::new("").variable("CAMPANILE_LIMITS__AUTH_MS", "soon"),
         "the variable CAMPANILE_LIMITS__AUTH_MS: a whole number is expected",
     );
-    check(Site::new("").flag("log.json", "yes"), "the flag --set log.json: true or false is expected");
+    check(Site::new("").flag("insecure_public_bind", "yes"), "the flag --set insecure_public_bind: true or false is expected");
     check(
         Site::new("").variable("CAMPANILE_API_KEY", "platform"),
         "the variable CAMPANILE_API_KEY: a list as TOML or JSON is expected, such as [{ name = … }]",

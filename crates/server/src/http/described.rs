@@ -58,7 +58,8 @@ pub(crate) const HEALTHZ: Described = Described { name: "get_healthz", summary: 
 
 pub(crate) const READYZ: Described = Described {
     name: "get_readyz",
-    summary: "The store answers, and this node has applied its log.",
+    summary: "The store answers, and this node has applied its log. With `verbose`, the same as JSON, with what was looked at.",
+    parameters: &["verbose"],
     refusals: &[500, 503],
     ..INDEX
 };

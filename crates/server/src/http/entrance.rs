@@ -6,6 +6,7 @@ use crate::gate::{Standing, TooMany};
 use crate::http::Peer;
 use crate::http::around::{Told, origin_allowed};
 use crate::http::problem::Problem;
+use crate::measures::RestCaller;
 use axum::extract::Query;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -93,7 +94,13 @@ pub(crate) async fn caller(app: &App, parts: &Parts, asked: &Asked) -> Result<Ca
         ticket: asked.get("ticket"),
         token: asked.get("token"),
     };
-    app.identity.caller(&carriers, &app.node).await
+    let found = app.identity.caller(&carriers, &app.node).await;
+    match &found {
+        Ok(Caller::Person(person)) => app.telemetry.note_person(&person.id),
+        Ok(Caller::Service(_)) => {}
+        Err(refusal) => app.measures.auth_refused(refusal.code),
+    }
+    found
 }
 
 /// The caller of a REST request, under the hourly limits; a request without a valid credential counts for its address.
@@ -104,13 +111,24 @@ pub(crate) async fn rest_caller(app: &App, parts: &Parts, asked: &Asked) -> Resu
                 Caller::Service(service) => app.identity.rate_of(&service.name),
                 Caller::Person(_) => None,
             };
-            judged(parts, app.gate.admit(&caller, rate))?;
+            let kind = if rate.is_some() { RestCaller::Service } else { RestCaller::Person };
+            let admitted = app.gate.admit(&caller, rate);
+            count(app, kind, &admitted);
+            judged(parts, admitted)?;
             Ok(caller)
         }
         Err(refusal) => {
-            judged(parts, app.gate.admit_anonymous(asked.address))?;
+            let admitted = app.gate.admit_anonymous(asked.address);
+            count(app, RestCaller::Anonymous, &admitted);
+            judged(parts, admitted)?;
             Err(refusal.into())
         }
+    }
+}
+
+fn count(app: &App, caller: RestCaller, admitted: &Result<Standing, TooMany>) {
+    if admitted.is_err() {
+        app.measures.rest_refused(caller);
     }
 }
 

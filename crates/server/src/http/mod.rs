@@ -3,6 +3,7 @@
 mod around;
 mod asyncapi;
 mod body;
+mod debug;
 mod described;
 pub(crate) mod documents;
 mod entrance;
@@ -74,6 +75,7 @@ pub fn router(app: Arc<App>) -> Router {
     let mount =
         |router: Router<Arc<App>>, route: &Fixed| router.route(route.path, (route.serve)(features::filter(route.method)));
     let router = FIXED.iter().fold(Router::new(), mount);
+    let router = if app.dev { debug::mount(router) } else { router };
     features::mount(router, &app)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)

@@ -53,6 +53,8 @@ impl IntoResponse for Problem {
         }
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, body.to_string()).into_response();
+        // For the counters and the log around it, and to be signed there.
+        response.extensions_mut().insert(code);
         response.extensions_mut().insert(Unsigned(body));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -35,7 +35,11 @@ async fn upgrade(app: Arc<App>, mut request: Request, dialect: Dialect) -> Respo
     let opening = match open(&app, &parts, dialect).await {
         Ok(opening) => opening,
         Err(refused) if app.reject(parts.uri.path()) == Reject::Http => return Problem::of(refused).into_response(),
-        Err(Refused { reason, retry_after_ms, .. }) => Opening::refused(reason, retry_after_ms),
+        Err(Refused { reason, retry_after_ms, .. }) => {
+            app.node.metrics.ended(reason);
+            tracing::debug!(target: "campanile::ws", reason = reason.word(), "a connection was refused");
+            Opening::refused(reason, retry_after_ms)
+        }
     };
     // The request's buffers must not live as long as the connection.
     drop(parts);
