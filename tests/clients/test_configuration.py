@@ -94,6 +94,7 @@ class Reloading(unittest.TestCase):
             (toml(configuration(auth={"hs256_secret": "secret"})), "auth.hs256_secret"),
             (toml(configuration(allowed_origins=["*"], api_key=[key("other", OTHER_KEY)])), "wildcards"),
             (toml(configuration(log={"level": "loud=very"})), "log.level"),
+            (toml(configuration(trusted_proxies=["everybody"])), "everybody"),
             (toml(configuration(event_type=[{"name": "a", "channel_kind": "course", "class": "course", "schema": {"type": 3}}])), "event_type a"),
         ]
         for text, why in broken:
@@ -201,6 +202,9 @@ class CheckConfig(unittest.TestCase):
             (configuration(allowed_origins=["*.example"]), "wildcards and suffixes are not supported"),
             (configuration(event_type=[{"name": "a", "channel_kind": "nowhere", "class": "course"}]), "nowhere"),
             (configuration(event_type=[{"name": "a", "channel_kind": "course", "class": "course", "schema": {"type": 3}}]), "event_type a"),
+            ({**configuration(), "listen": "0.0.0.0:8000"}, "others can reach 0.0.0.0:8000"),
+            (configuration(tls={"certificate_file": "nowhere.pem", "key_file": "nowhere.pem"}), "nowhere.pem"),
+            (configuration(trusted_proxies=["everybody"]), "everybody"),
             ({**configuration(), "store": "mysql://x"}, "store is sqlite://path/to.db or postgres://"),
             ({**configuration(), "store": "sqlite:///nowhere/at/all.db"}, "the store sqlite:///nowhere/at/all.db"),
             ({**configuration(), "store": "postgres://u:pa55@127.0.0.1:1/x"}, "the store postgres://…@127.0.0.1:1/x: the database cannot be reached"),

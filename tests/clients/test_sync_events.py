@@ -12,6 +12,7 @@ from pathlib import Path
 from campus import configuration, school, token
 from readers import Ws, poll
 from server import Server, wait_until
+from test_two_nodes import Database
 
 DUTY = {"name": "duty_posted", "channel_kind": "user", "class": "technical"}
 
@@ -81,6 +82,44 @@ class SyncEvents(unittest.TestCase):
             (event,) = ws.events(1)
         self.assertEqual(event["data"], {"user_id": 1, "duty": "gate"})
         wait_until(lambda: row(lms, 'SELECT done FROM "Change"') == [(1,)], what="the mark")
+
+
+class OnPostgres(unittest.TestCase):
+    """Two servers on one PostgreSQL, which look at the table once an hour: what arrives sooner was told by the database."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        if not os.environ.get("CAMPANILE_TEST_POSTGRES"):
+            raise unittest.SkipTest("CAMPANILE_TEST_POSTGRES is not set (scripts/with-postgres sets it)")
+        cls.database = Database()
+        cls.addClassCleanup(cls.database.drop)
+        changes = {"event_type": [*configuration()["event_type"], DUTY], "sync_source": [{"poll_ms": 3_600_000}]}
+        cls.servers = []
+        for _ in range(2):
+            server = school(store=cls.database.address, limits={"drain_ms": 500}, **changes)
+            cls.addClassCleanup(server.stop)
+            cls.servers.append(server)
+        wait_until(lambda: cls.psql("SELECT COUNT(*) FROM pg_trigger WHERE tgname = 'campanile_sync_notify'") == "1")
+        wait_until(lambda: cls.psql("SELECT COUNT(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'") == "2", what="both listen")
+
+    @classmethod
+    def psql(cls, sql: str) -> str:
+        psql = str(Path(os.environ["CAMPANILE_TEST_POSTGRES_BIN"]) / "psql")
+        command = [psql, "-qXAt", "-v", "ON_ERROR_STOP=1", cls.database.address, "-c", sql]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+
+    def test_rows_reach_clients_of_both_servers_once_in_their_order_without_polling(self) -> None:
+        with Ws(self.servers[0], token(1)) as one, Ws(self.servers[1], token(1)) as other:
+            one.until("connection_established"), other.until("connection_established")
+            for turn in range(3):
+                self.psql(
+                    "INSERT INTO sync_events (event_type, payload) SELECT 'duty_posted', "
+                    f"json_build_object('user_id', 1, 'duty', {turn} * 250 + number) FROM generate_series(1, 250) AS number"
+                )
+                told = [[event["data"]["duty"] for event in ws.events(250)] for ws in (one, other)]
+                self.assertEqual(told, [list(range(turn * 250 + 1, turn * 250 + 251))] * 2)
+        self.assertEqual(self.psql("SELECT COUNT(*) FROM sync_events WHERE NOT processed OR error IS NOT NULL"), "0")
+        self.assertEqual(self.psql("SELECT COUNT(*) FROM event WHERE type = 'duty_posted'"), "750")
 
 
 if __name__ == "__main__":

@@ -129,6 +129,21 @@ fn a_timestamp_is_an_instant_with_its_offset() {
 }
 
 #[test]
+fn an_id_in_a_path_is_a_number_where_it_can_be_and_stands_nowhere_else() {
+    let fields = |body: &str, path: &[(&str, &str)]| {
+        let path = path.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Fields::parse(body.as_bytes(), path).map(|fields| fields.as_str().to_owned()).map_err(|refusal| refusal.code)
+    };
+    for (value, spelled) in
+        [("7", "7"), ("-7", "-7"), ("007", r#""007""#), ("7.0", r#""7.0""#), ("c1", r#""c1""#), ("+7", r#""+7""#)]
+    {
+        assert_eq!(fields("", &[("course_id", value)]), Ok(format!(r#"{{"course_id":{spelled}}}"#)));
+    }
+    assert_eq!(fields("{}", &[("connection", "7")]), Ok(r#"{"connection":"7"}"#.into()), "no id");
+    assert_eq!(fields(r#"{"course_id":7}"#, &[("course_id", "7")]), Err(ErrorCode::InvalidData));
+}
+
+#[test]
 fn the_second_of_an_instant_has_no_fraction() {
     assert_eq!(String::from(Timestamp::at_second(1_705_314_600_999)), "2024-01-15T10:30:00Z");
     assert_eq!(String::from(Timestamp::at_ms(1_705_314_600_999)), "2024-01-15T10:30:00.999Z");
@@ -191,19 +206,4 @@ fn a_body_that_is_no_object_of_fields_is_refused_in_the_senders_terms() {
     for broken in ["{", r#"{"data":{"x":"\ud800"}}"#, r#"{"data":1e999}"#, &format!(r#"{{"data":{}"#, "[".repeat(200))] {
         assert_eq!(command(broken, &path).unwrap_err().0, ErrorCode::MalformedJson, "{broken}");
     }
-}
-
-#[test]
-fn an_id_in_a_path_is_a_number_where_it_can_be_and_stands_nowhere_else() {
-    let fields = |body: &str, path: &[(&str, &str)]| {
-        let path = path.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Fields::parse(body.as_bytes(), path).map(|fields| fields.as_str().to_owned()).map_err(|refusal| refusal.code)
-    };
-    for (value, spelled) in
-        [("7", "7"), ("-7", "-7"), ("007", r#""007""#), ("7.0", r#""7.0""#), ("c1", r#""c1""#), ("+7", r#""+7""#)]
-    {
-        assert_eq!(fields("", &[("course_id", value)]), Ok(format!(r#"{{"course_id":{spelled}}}"#)));
-    }
-    assert_eq!(fields("{}", &[("connection", "7")]), Ok(r#"{"connection":"7"}"#.into()), "no id");
-    assert_eq!(fields(r#"{"course_id":7}"#, &[("course_id", "7")]), Err(ErrorCode::InvalidData));
 }

@@ -8,6 +8,7 @@ use crate::log::{self, NewEvent};
 use crate::membership::{self, Membership};
 use crate::metrics::JournalMetrics;
 use crate::migrate::{self, Migration};
+use crate::revocation::{self, Revocation};
 use crate::store::Store;
 use crate::sync;
 use crate::trace::{self, Committed, Tracer, TracerPlace};
@@ -73,9 +74,10 @@ impl Default for JournalLimits {
 }
 
 /// The tables of this crate.
-pub(crate) const OWN_MIGRATIONS: [Migration; 3] = [
+pub(crate) const OWN_MIGRATIONS: [Migration; 4] = [
     Migration { feature: "journal", number: 1, sql: include_str!("schema/0001.sql") },
     Migration { feature: "journal", number: 2, sql: include_str!("schema/0002.sql") },
+    Migration { feature: "journal", number: 3, sql: include_str!("schema/0003.sql") },
     sync::MIGRATION,
 ];
 
@@ -92,13 +94,15 @@ pub struct Head {
     pub epoch_floor: EventId,
 }
 
-/// One moment of the store: the head, and who is a member of what at it.
+/// One moment of the store: the head, who is a member of what at it, and which credentials have ended.
 #[derive(Debug)]
 pub struct Snapshot {
     /// The end of the log at this moment.
     pub head: Head,
     /// Every interval of membership up to it.
     pub memberships: Vec<Membership>,
+    /// Credentials that ended before their time.
+    pub revocations: Vec<Revocation>,
 }
 
 /// The durable half of a site. Cheap to clone.
@@ -247,7 +251,8 @@ impl Journal {
         self.in_snapshot(async |reader| {
             let head = read_head(&mut reader.0).await?;
             let memberships = membership::load(&mut reader.0).await?;
-            Ok((Snapshot { head, memberships }, build(reader).await?))
+            let revocations = revocation::load(&mut reader.0).await?;
+            Ok((Snapshot { head, memberships, revocations }, build(reader).await?))
         })
         .await
     }
@@ -335,6 +340,12 @@ impl Journal {
         let now_ms = self.clock.now_ms();
         self.delete_in_steps(FORGET_OUTCOMES, now_ms - idempotency::KEPT_MS).await?;
         self.delete_in_steps(FORGET_TICKETS, now_ms).await
+    }
+
+    /// Runs a deletion of few rows.
+    pub(crate) async fn delete_where(&self, sql: &'static str, before_ms: i64) -> Result<(), JournalError> {
+        let mut conn = self.writer.store.writing().await?;
+        conn.execute(SqlStr::from_static(sql), &[before_ms.into()]).await.map(drop)
     }
 
     async fn delete_in_steps(&self, sql: &'static str, before_ms: i64) -> Result<(), JournalError> {

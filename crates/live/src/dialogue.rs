@@ -36,6 +36,10 @@ impl Dialogue {
 
     /// Takes in one text message. Answers go through the session, in order with everything else.
     pub async fn hear(&mut self, text: &str) {
+        // What a client says after its end, before it has heard of it, is not heard.
+        if self.session.mailbox.is_ending() {
+            return;
+        }
         self.session.node.metrics.count(|metrics| &metrics.messages_received);
         if let Err(refusal) = self.may_speak() {
             return self.error(&refusal);

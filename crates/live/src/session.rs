@@ -10,7 +10,7 @@ use crate::node::{Connect, Node, Refused};
 use campanile_journal::JournalError;
 use campanile_wire::caller::PersonCaller;
 use campanile_wire::frame::{Gap, GapReason, ServerFrame};
-use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode, Event, EventId, Id, instant};
+use campanile_wire::{Channel, CloseReason, Cursor, Dialect, Event, EventId, Id, instant};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -146,7 +146,7 @@ impl Session {
 
     /// The connection's name, as the client is told it and logs spell it.
     pub(crate) fn name(&self) -> String {
-        format!("c-{}", self.key)
+        self.node.connection_name(self.key)
     }
 
     /// The log's epoch.
@@ -333,19 +333,6 @@ impl Session {
     /// The heartbeat frame of the native WebSocket route.
     pub(crate) fn heartbeat(&self) -> String {
         ServerFrame::Heartbeat { cursor: self.cursor, timestamp: instant::format(self.node.now_ms()) }.to_json()
-    }
-
-    /// A fresh token of the same user: the connection now ends with it.
-    pub(crate) fn renew(&mut self, caller: PersonCaller) -> Result<(), ErrorCode> {
-        if caller.id != self.caller.id {
-            return Err(ErrorCode::CredentialConflict);
-        }
-        let mut core = self.node.core();
-        let core = &mut *core;
-        let own = self.node.own_channels(&core.members, &caller);
-        core.hub.set_own(self.key, own, &core.members);
-        self.caller = caller;
-        Ok(())
     }
 
     /// Milliseconds until the credential ends.

@@ -1,19 +1,22 @@
 //! The assembler: knows every part, decides nothing.
 
 use crate::auth::{AllowedOrigins, SecretRule, Source};
+use crate::certificate::Certificate;
 use crate::config::{Config, Reject};
 use crate::gate::{Gate, Rates};
 use crate::http::{self, documents::Documents};
 use crate::identity::{Identity, Known, TokenPort};
+use crate::issuer::Issuers;
 use crate::maintenance;
 use crate::measures::Measures;
+use crate::refusals::Refusals;
 use crate::sync::Processor;
 use crate::telemetry::Telemetry;
 use anyhow::{Context, Result, bail};
 use arc_swap::{ArcSwap, Guard};
 use campanile_contract::{Registry, Site};
-use campanile_journal::SystemClock;
-use campanile_live::Node;
+use campanile_journal::{Clock, SystemClock};
+use campanile_live::{LiveLimits, Node};
 use std::sync::{Arc, OnceLock};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -48,9 +51,11 @@ impl App {
         let Judged { known, origins } = judge(&config, dev)?;
         let site = open_site(&config).await?;
         let sync = Processor::new(&site, config.sync_sources()?)?;
-        let identity = Arc::new(Identity { known: ArcSwap::from_pointee(known), site: site.clone() });
+        let refusals = Refusals::default();
+        let identity = Arc::new(Identity { known: ArcSwap::from_pointee(known), site: site.clone(), refusals });
         let port = Arc::new(TokenPort(Arc::clone(&identity)));
-        let node = Node::start(site.clone(), port, config.limits.live()).await.context("loading the site")?;
+        let limits = LiveLimits { token_life_ms_max: config.auth.token_life_ms_max(), ..config.limits.live() };
+        let node = Node::start(site.clone(), port, limits).await.context("loading the site")?;
         let (gate, documents) = (Gate::new(rates(&config)), Documents::of(&site.registry, config.listen));
         let (measures, telemetry) = (Measures::new(), Telemetry::start(&config.telemetry)?);
         telemetry.follow(&site.journal);
@@ -98,7 +103,8 @@ impl App {
     /// # Errors
     /// When a schedule cannot be read: a programmer's error.
     pub(crate) fn work(&self, stop: &CancellationToken) -> Result<TaskTracker> {
-        let (tasks, workers) = maintenance::start(&self.site, &self.sync, stop)?;
+        let life_ms = self.config().auth.token_life_ms_max();
+        let (tasks, workers) = maintenance::start(&self.site, &self.sync, life_ms, stop)?;
         self.sync.start(&tasks, stop);
         let _ = self.workers.set(workers);
         Ok(tasks)
@@ -128,11 +134,29 @@ pub(crate) struct Judged {
 pub(crate) fn judge(config: &Config, dev: bool) -> Result<Judged> {
     let rule = if dev { SecretRule::AnyForDev } else { SecretRule::Strong };
     let sources = config.auth.sources.clone().unwrap_or_else(|| Source::ALL.to_vec());
-    let known = Known { verifier: config.verifier(rule)?, api_keys: config.api_keys(rule)?, sources };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let known = Known {
+        verifier: config.verifier(rule)?,
+        issuers: Issuers::new(config.auth.issuers(), &clock)?,
+        introspection: config.auth.introspection(&clock)?,
+        api_keys: config.api_keys(rule)?,
+        sources,
+    };
     registry(config)?;
-    config.sync_sources()?;
     judge_routes(config)?;
     Ok(Judged { known, origins: config.origins()? })
+}
+
+/// What only a start uses: a reload asks as well, so that a restart is not the first to find out.
+///
+/// # Errors
+/// When a start would fail.
+pub(crate) fn judge_start(config: &Config) -> Result<()> {
+    config.check_bind()?;
+    config.proxies()?;
+    config.sync_sources()?;
+    config.tls.as_ref().map(Certificate::load).transpose()?;
+    Ok(())
 }
 
 /// A misspelled path would leave its route as it is, without a word.

@@ -8,12 +8,14 @@ use crate::sync::table::{Table, shortened};
 /// A row's id, and its error where it cannot become an event.
 pub(crate) type Marked<'a> = (&'a str, Option<&'a str>);
 
-/// Marks all rows in as few statements as there can be.
-pub(crate) async fn mark(conn: &mut Conn, table: &Table, rows: &[Marked<'_>]) -> Result<(), JournalError> {
+/// Marks all rows in as few statements as there can be; answers how many there were to mark. Those that somebody else is changing are
+/// left out.
+pub(crate) async fn mark(conn: &mut Conn, table: &Table, rows: &[Marked<'_>]) -> Result<u64, JournalError> {
+    let mut marked = 0;
     let good: Vec<&str> = rows.iter().filter(|(_, error)| error.is_none()).map(|(id, _)| *id).collect();
     for chunk in good.chunks(LIST_MAX) {
         let (sql, _) = table.mark(list_size(chunk.len()).unwrap_or(LIST_MAX), false);
-        conn.execute(sql, &padded(chunk)).await?;
+        marked += conn.execute(sql, &padded(chunk)).await?;
     }
     for (id, error) in rows.iter().filter_map(|(id, error)| error.map(|error| (id, error))) {
         let (sql, tells) = table.mark(1, true);
@@ -21,9 +23,9 @@ pub(crate) async fn mark(conn: &mut Conn, table: &Table, rows: &[Marked<'_>]) ->
         if tells {
             values.push(shortened(error).into());
         }
-        conn.execute(sql, &values).await?;
+        marked += conn.execute(sql, &values).await?;
     }
-    Ok(())
+    Ok(marked)
 }
 
 /// Ids for a list of one of the few sizes.

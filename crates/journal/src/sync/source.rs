@@ -209,20 +209,27 @@ impl SyncSource {
         }
         let marked: Vec<Marked<'_>> =
             rows.iter().map(|(row, event)| (row.id.as_str(), event.as_ref().err().map(String::as_str))).collect();
-        let Err(error) = self.try_mark(&marked).await else { return 0 };
-        let mut unmarked = marked.len() as u64;
-        if matches!(error, JournalError::Statement(_)) && marked.len() > 1 {
-            // One row that the platform's own rules hold fast must not keep the others.
-            unmarked = 0;
-            for row in &marked {
-                unmarked += u64::from(self.try_mark(std::slice::from_ref(row)).await.is_err());
+        let rows = marked.len() as u64;
+        let done = match self.try_mark(&marked).await {
+            Err(JournalError::Statement(_)) if rows > 1 => {
+                // One row that the platform's own rules hold fast must not keep the others.
+                let mut done = 0;
+                for row in &marked {
+                    done += self.try_mark(std::slice::from_ref(row)).await.unwrap_or(0);
+                }
+                done
             }
+            // The next pass meets the same failure where it reads, and tells it.
+            result => result.unwrap_or(0),
+        };
+        let unmarked = rows.saturating_sub(done);
+        if unmarked > 0 {
+            tracing::debug!(target: LOG, source = self.0.spec.name, unmarked, "rows could not be marked");
         }
-        tracing::debug!(target: LOG, source = self.0.spec.name, unmarked, error = %error, "rows could not be marked");
         unmarked
     }
 
-    async fn try_mark(&self, rows: &[Marked<'_>]) -> Result<(), JournalError> {
+    async fn try_mark(&self, rows: &[Marked<'_>]) -> Result<u64, JournalError> {
         let table = self.table().await?;
         mark(&mut self.0.store.writing().await?, &table, rows).await
     }

@@ -3,6 +3,7 @@
 use super::Source;
 use crate::app::App;
 use crate::certificate::Certificate;
+use crate::config::Flag;
 use crate::demo::{self, DevKeys};
 use crate::listen::Listening;
 use crate::notify::{self, State};
@@ -45,10 +46,15 @@ impl Serve {
     pub(super) async fn run(self) -> Result<()> {
         // A hangup that comes early must not end the process.
         let hangups = if self.dev { None } else { Some(signal(SignalKind::hangup())?) };
-        let given = self.source.given(self.listen.as_ref());
+        let mut given = self.source.given(self.listen.as_ref());
+        let insists = self.insecure_public_bind.then_some("insecure_public_bind");
+        given.flags.extend(insists.map(|path| Flag {
+            path: path.into(),
+            text: "true".into(),
+            name: "--insecure-public-bind".into(),
+        }));
         let loaded = given.load()?;
         let mut config = loaded.config.clone();
-        config.insecure_public_bind |= self.insecure_public_bind;
         // Dropped at the end: what waits for the disk or for Sentry leaves then.
         let reports = reports::start(&config.telemetry)?;
         let _log = log::start_server(&config.log, self.dev, reports.is_some())?;

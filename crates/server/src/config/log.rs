@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Logging.
@@ -11,11 +10,11 @@ use std::path::PathBuf;
 pub struct Log {
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`, or by the lines' targets: `info,campanile_live=debug`. Without it `info`, and
     /// with `--dev` `debug` for Campanile's own parts.
-    #[schemars(extend("x-reload" = true))]
+    #[schemars(extend("x-reload" = true), example = &"info")]
     pub level: Option<String>,
-    /// Levels of single components: `ws`, `live`, `journal`, `jobs`, `http`, `auth`, `sync`, `features`, `maintenance`.
-    #[schemars(extend("x-reload" = true), example = serde_json::json!({ "ws": "debug" }))]
-    pub levels: BTreeMap<String, String>,
+    /// Levels of single components, whatever the level of the rest.
+    #[schemars(extend("x-reload" = true))]
+    pub levels: LogLevels,
     /// `pretty`, `compact` or `json`; without it `compact`, and with `--dev` `pretty`.
     pub format: Option<LogFormat>,
     /// A file that gets every line, too; its folder must exist.
@@ -29,6 +28,57 @@ pub struct Log {
     /// Older files that are kept beside the current one, as `.1`, `.2` …; the oldest is removed.
     #[schemars(range(min = 0, max = 1000))]
     pub keep_files: usize,
+}
+
+/// `[log.levels]`: how much single components tell.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogLevels {
+    /// Connections of every transport, and errors on them.
+    pub ws: Option<LogLevel>,
+    /// The follower of the log.
+    pub live: Option<LogLevel>,
+    /// Commits and the store.
+    pub journal: Option<LogLevel>,
+    /// Attempts at jobs.
+    pub jobs: Option<LogLevel>,
+    /// Requests and the listener.
+    pub http: Option<LogLevel>,
+    /// Why credentials are refused.
+    pub auth: Option<LogLevel>,
+    /// The processor of sync events.
+    pub sync: Option<LogLevel>,
+    /// What features log themselves.
+    pub features: Option<LogLevel>,
+    /// What was pruned.
+    pub maintenance: Option<LogLevel>,
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the words of every log")]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// As directives spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
 }
 
 /// The form of a line.
@@ -57,7 +107,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             level: None,
-            levels: BTreeMap::new(),
+            levels: LogLevels::default(),
             format: None,
             file: None,
             rotate: LogRotation::Daily,

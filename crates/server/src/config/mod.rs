@@ -2,6 +2,7 @@
 
 mod auth;
 mod bind;
+mod credential;
 mod event_type;
 mod fault;
 mod judge;
@@ -21,12 +22,13 @@ mod tls;
 mod tests;
 
 pub use auth::{ApiKeyEntry, Auth, KeyEntry};
+pub use credential::{CookieEntry, IntrospectionEntry, JwksEntry};
 pub use event_type::EventTypeEntry;
 pub use fault::{Fault, Faults};
 pub use layers::{Flag, Place};
 pub use limits::Limits;
 pub use load::{Change, Given, Loaded, Setting};
-pub use log::{Log, LogFormat, LogRotation};
+pub use log::{Log, LogFormat, LogLevel, LogLevels, LogRotation};
 pub use route::{Reject, RouteEntry};
 pub use sync::{SyncSetting, SyncSourceEntry};
 pub use telemetry::Telemetry;
@@ -106,11 +108,11 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The verifier of people's tokens.
+    /// The verifier of people's tokens by configured keys; none where only other judges are configured.
     ///
     /// # Errors
     /// When there is no key, or one is weak, malformed or not readable.
-    pub fn verifier(&self, rule: SecretRule) -> Result<Verifier> {
+    pub fn verifier(&self, rule: SecretRule) -> Result<Option<Verifier>> {
         self.auth.verifier(rule)
     }
 

@@ -92,7 +92,8 @@ async fn answer(app: &App, request: Request, next: Next) -> (Cors, Response) {
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let is_open_page = is_own_page_in_the_open(app, &request);
     let allowed = origin.filter(|_| origin_allowed(app, request.headers()) && !is_open_page);
-    let cors = Cors { origin: allowed, with_cookies: false };
+    let with_cookies = app.config().auth.cookie.is_some() && cookie_allowed(app, request.headers());
+    let cors = Cors { origin: allowed, with_cookies };
     let response = match (is_preflight, &cors.origin) {
         _ if is_open_page => Problem::from(ErrorCode::OriginNotAllowed).into_response(),
         (true, Some(_)) => cors.preflight(request.headers()),
@@ -116,6 +117,12 @@ fn finish(response: &mut Response, cors: Cors, is_secure: bool, standing: Option
     if let Some(standing) = standing {
         headers::tell_standing(response.headers_mut(), standing);
     }
+}
+
+/// Whether the request's Origin is there and may speak with somebody's cookie. What `--dev` allows beyond the list has none.
+pub(crate) fn cookie_allowed(app: &App, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("unreadable"));
+    app.origins.load().allows(text(header::ORIGIN), text(header::HOST), Carried::ByCookie)
 }
 
 /// Whether the request's Origin may speak to us. In `--dev` every loopback page may, and a file's (`null`).

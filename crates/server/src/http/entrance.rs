@@ -1,10 +1,10 @@
 //! What every request brings: its credential, its cursor, and what it wants to read.
 
 use crate::app::App;
-use crate::auth::Carriers;
+use crate::auth::{Carriers, cookie_value};
 use crate::gate::{Standing, TooMany};
 use crate::http::Peer;
-use crate::http::around::{Told, origin_allowed};
+use crate::http::around::{Told, cookie_allowed, origin_allowed};
 use crate::http::problem::Problem;
 use crate::measures::RestCaller;
 use axum::extract::Query;
@@ -86,6 +86,7 @@ impl Asked {
 /// The caller of a request, whatever it wants.
 pub(crate) async fn caller(app: &App, parts: &Parts, asked: &Asked) -> Result<Caller, Refusal> {
     if !origin_allowed(app, &parts.headers) {
+        app.identity.count("origin", Some(ErrorCode::OriginNotAllowed));
         return Err(ErrorCode::OriginNotAllowed.into());
     }
     let carriers = Carriers {
@@ -93,6 +94,7 @@ pub(crate) async fn caller(app: &App, parts: &Parts, asked: &Asked) -> Result<Ca
         subprotocols: text(&parts.headers, header::SEC_WEBSOCKET_PROTOCOL.as_str()),
         ticket: asked.get("ticket"),
         token: asked.get("token"),
+        cookie: cookie(app, &parts.headers),
     };
     let found = app.identity.caller(&carriers, &app.node).await;
     match &found {
@@ -101,6 +103,15 @@ pub(crate) async fn caller(app: &App, parts: &Parts, asked: &Asked) -> Result<Ca
         Err(refusal) => app.measures.auth_refused(refusal.code),
     }
     found
+}
+
+/// The configured cookie, where a page that may speak to us sent it. Without an Origin nobody knows which page did, and the cookie speaks
+/// for nobody: against cross-site requests it is as if it were not there.
+fn cookie<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
+    let config = app.config();
+    let name = &config.auth.cookie.as_ref()?.name;
+    let value = text(headers, header::COOKIE.as_str()).and_then(|header| cookie_value(header, name))?;
+    cookie_allowed(app, headers).then_some(value)
 }
 
 /// The caller of a REST request, under the hourly limits; a request without a valid credential counts for its address.

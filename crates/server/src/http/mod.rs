@@ -17,6 +17,7 @@ mod poll;
 mod problem;
 mod publish;
 mod schemas;
+mod sessions;
 mod sse;
 mod ticket;
 mod ws;
@@ -61,6 +62,7 @@ const FIXED: &[Fixed] = &[
     Fixed { method: Post, path: "/api/events", serve: |via| on(via, publish::publish), described: &described::PUBLISH },
     Fixed { method: Get, path: "/api/poll", serve: |via| on(via, poll::poll), described: &described::POLL },
     Fixed { method: Post, path: "/api/ticket", serve: |via| on(via, ticket::issue), described: &described::TICKET },
+    Fixed { method: Get, path: "/api/access/sessions", serve: |via| on(via, sessions::sessions), described: &described::SESSIONS },
     Fixed { method: Get, path: "/api/openapi.json", serve: |via| on(via, openapi::openapi), described: &described::OPENAPI },
     Fixed { method: Get, path: "/api/asyncapi.json", serve: |via| on(via, asyncapi::asyncapi), described: &described::ASYNCAPI },
 ];

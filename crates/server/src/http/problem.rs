@@ -34,10 +34,6 @@ impl Problem {
     pub(crate) fn too_many(too_many: TooMany) -> Self {
         Self { retry_after_ms: Some(too_many.retry_after_ms), ..too_many.refusal.into() }
     }
-
-    pub(crate) fn after(code: ErrorCode, retry_after_ms: u64) -> Self {
-        Self { refusal: code.into(), retry_after_ms: Some(retry_after_ms) }
-    }
 }
 
 impl IntoResponse for Problem {

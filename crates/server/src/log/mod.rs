@@ -102,3 +102,37 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     let panic = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     tracing::error!(target: "campanile::panic", location, panic, "a thread panicked");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::line::Lines;
+    use super::rotate::RotatingFile;
+    use super::{in_background, levels};
+    use crate::config::{Log, LogFormat, LogLevel};
+    use tracing_subscriber::layer::{Layer, SubscriberExt};
+    use tracing_subscriber::reload;
+
+    #[test]
+    fn levels_change_while_lines_are_written_and_the_file_gets_all_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::default();
+        let (filter, handle) = reload::Layer::new(levels::filter(&log, false).unwrap());
+        let (file, guard) = in_background(RotatingFile::open(&folder.path().join("log"), &log).unwrap());
+        let lines = Lines { format: LogFormat::Json, colours: false, file: Some(file) };
+        let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
+        tracing::subscriber::with_default(subscriber, || {
+            let tell = |number: u32| tracing::debug!(target: "campanile::ws", number, "told");
+            tell(1);
+            log.levels.ws = Some(LogLevel::Debug);
+            handle.reload(levels::filter(&log, false).unwrap()).unwrap();
+            tell(2);
+            log.levels.ws = None;
+            handle.reload(levels::filter(&log, false).unwrap()).unwrap();
+            tell(3);
+        });
+        drop(guard);
+        let written = std::fs::read_to_string(folder.path().join("log")).unwrap();
+        assert_eq!(written.lines().count(), 1, "{written}");
+        assert!(written.contains("\"message\":\"told\",\"number\":2"), "{written}");
+    }
+}

@@ -93,7 +93,9 @@ impl Processor {
                 total.processed += pass.processed;
                 total.failed += pass.failed;
                 if pass.processed + pass.failed == 0 {
-                    total.unmarked += pass.unmarked;
+                    // What a server beside us was just marking is marked by now.
+                    let waiting = if pass.unmarked > 0 { source.source.backlog().await? } else { 0 };
+                    total.unmarked += pass.unmarked.min(waiting);
                     break;
                 }
             }

@@ -10,7 +10,7 @@ use crate::node::{Connect, Node};
 use crate::session::{CONNECTIONS, Ending, Outgoing, Session};
 use bytes::BytesMut;
 use campanile_wire::frame::{ClientFrame, ServerFrame};
-use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode};
+use campanile_wire::{Channel, CloseReason, Cursor, Dialect};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -113,8 +113,10 @@ async fn await_auth(socket: &mut Socket, later: AuthLater) -> Result<Session, Op
             let Ok(ClientFrame::Auth { token }) = read_frame(&text) else { return ended(CloseReason::NoCredential) };
             let caller = match later.node.authenticate.authenticate(&token).await {
                 Ok(caller) => caller,
-                Err(refusal) if refusal.code == ErrorCode::ExpiredToken => return ended(CloseReason::ExpiredToken),
-                Err(_) => return ended(CloseReason::InvalidToken),
+                Err(refusal) => {
+                    let retry_after_ms = refusal.code.is_passing().then(|| later.node.spread_ms());
+                    return Err(Some(Ending { reason: CloseReason::of(refusal.code), retry_after_ms }));
+                }
             };
             socket.unheard = messages.collect();
             let AuthLater { node, since, epoch, client, only, address, dialect } = later;
