@@ -39,7 +39,8 @@ class Reloading(unittest.TestCase):
 
         told = wait_until(said, what="a line about the reload")
         self.assertIn(says, told)
-        return told
+        # A value stands in quotes where it has spaces.
+        return told.replace('"', "")
 
     def changed(self, says: str = RELOADED, **changes: dict | list) -> str:
         return self.reload(toml(configuration(**changes)), says)
@@ -48,7 +49,7 @@ class Reloading(unittest.TestCase):
         reader = Ws(self.server, token(1))
         reader.until("connection_established")
         told = self.changed(api_key=[key("other", OTHER_KEY)])
-        self.assertIn('changed="api_key"', told)
+        self.assertIn("changed=api_key", told)
         self.assertEqual(publish(self.server, note("old")).code, "invalid_token")
         self.assertEqual(publish(self.server, note("new"), OTHER_KEY).status, 201)
         self.assertEqual(reader.events(1)[0]["data"], {"text": "new"})
@@ -110,8 +111,8 @@ class Reloading(unittest.TestCase):
 
     def test_what_needs_a_restart_stays_and_is_named(self) -> None:
         told = self.changed(event_type=[], limits={"tail_bytes": 1_000_000, "pong_ms": 9_000})
-        self.assertIn('changed="limits.pong_ms"', told)
-        self.assertIn('needs_restart="event_type, limits.tail_bytes"', told)
+        self.assertIn("changed=limits.pong_ms", told)
+        self.assertIn("needs_restart=event_type, limits.tail_bytes", told)
         self.assertEqual(publish(self.server, note("its type is declared still")).status, 201)
         self.server.config = configuration(event_type=[])
         self.server.restart()
