@@ -18,7 +18,7 @@ fn unhex(text: &str) -> Vec<u8> {
 /// Prints past the test runner, which swallows what passing tests print: the figures are meant to be read.
 fn say(line: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "vectors: {line}");
+    let _ = writeln!(io::stdout(), "vectors: {line}");
 }
 
 #[test]
