@@ -202,6 +202,9 @@ class ErrorCodes(unittest.TestCase):
         "command_timeout": "needs a command that is slow inside its transaction; there is none",
         "internal_error": "our fault: nothing is known that causes it",
         "server_draining": "test_refusals and test_drain have it",
+        "not_approved": "test_credentials has it",
+        "revoked_token": "test_credentials has it",
+        "auth_unavailable": "test_credentials has it",
     }
 
     def test_every_documented_code_can_be_seen_with_its_status_or_is_explained(self) -> None:

@@ -13,7 +13,7 @@ import time
 import unittest
 
 from bytes_on_the_wire import CLOSE
-from campus import announce, call, configuration, flood, found_school, metric, open_connections, token
+from campus import announce, call, configuration, flood, found_school, metric, note, open_connections, publish, token
 from certificates import Authority
 from cryptography import x509
 from readers import Sse, Ws, ids, poll, poll_from
@@ -43,6 +43,14 @@ def upgrade(server: Server, path: str) -> bytes:
     key = base64.b64encode(os.urandom(16)).decode()
     return (f"GET {path} HTTP/1.1\r\nHost: {server.address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n").encode()
+
+
+def unsent_bytes(server: Server, client: ssl.SSLSocket) -> int:
+    """What the kernel has taken from the server for this client, and the client has not."""
+    ends = f":{server.port:04X}", f":{client.getsockname()[1]:04X}"
+    with open("/proc/net/tcp") as table:
+        rows = (line.split() for line in table)
+        return next(int(row[4].partition(":")[0], 16) for row in rows if row[1].endswith(ends[0]) and row[2].endswith(ends[1]))
 
 
 def serial_number(server: Server) -> int:
@@ -89,6 +97,27 @@ class Served(unittest.TestCase):
                 heard += client.recv(65536)
             places = [heard.find(f'"id":{number},'.encode()) for number in numbers]
             self.assertTrue(all(place > 0 for place in places) and places == sorted(places))
+
+    def test_what_a_full_socket_left_inside_of_tls_follows_when_the_client_reads_on(self) -> None:
+        with connected(self.server, receive_bytes=4096) as client:
+            client.sendall(upgrade(self.server, f"/ws?token={token(6)}"))
+            wait_until(lambda: open_connections(self.server) == 1, what="the connection")
+            # More than the client's own buffers hold.
+            for _ in range(4):
+                number = publish(self.server, note("x" * 50_000)).json["id"]
+            stands_still(lambda: unsent_bytes(self.server, client))
+            is_whole = True
+            while is_whole:
+                whole = unsent_bytes(self.server, client) + 50_000
+                number = publish(self.server, note("x" * 50_000)).json["id"]
+                try:
+                    wait_until(lambda: unsent_bytes(self.server, client) >= whole, 0.5)
+                except AssertionError:
+                    is_whole = False
+            # The kernel took a part of the last event; the rest is sealed, and nothing else comes that would push it out.
+            heard = bytearray()
+            while b'"timestamp"' not in heard.partition(f'"id":{number},'.encode())[2]:
+                heard += client.recv(1 << 20)
 
     def test_both_versions_are_spoken_and_older_ones_are_not(self) -> None:
         for version, spoken in ((ssl.TLSVersion.TLSv1_3, "TLSv1.3"), (ssl.TLSVersion.TLSv1_2, "TLSv1.2")):

@@ -17,8 +17,8 @@ fn unhex(text: &str) -> Vec<u8> {
 
 /// Prints past the test runner, which swallows what passing tests print: the figures are meant to be read.
 fn say(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(io::stdout(), "vectors: {line}");
+    use std::io::{Write, stdout};
+    let _ = writeln!(stdout(), "vectors: {line}");
 }
 
 #[test]

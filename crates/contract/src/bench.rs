@@ -117,9 +117,16 @@ fn line(event: &Event) -> String {
         line += &match effect {
             Effect::Grant { person, channel } => format!(" +{person} {channel}"),
             Effect::Revoke { person, channel } => format!(" -{person} {channel}"),
+            Effect::SignOut { person } => format!(" signs out {person}"),
+            Effect::RevokeToken { token_id, person } => format!(" ends token {token_id}{}", of(person)),
+            Effect::EndSession { connection, person } => format!(" ends {connection}{}", of(person)),
         };
     }
     line
+}
+
+fn of(person: &Option<Id>) -> String {
+    person.as_ref().map_or_else(String::new, |person| format!(" of {person}"))
 }
 
 /// A service with these scopes.
@@ -129,5 +136,12 @@ pub fn service(scopes: &[&str]) -> Caller {
 
 /// A person with this role.
 pub fn person(id: i64, role: &str) -> Caller {
-    Caller::Person(PersonCaller { id: Id::from(id), role: Some(role.into()), cadet: None, expires_at_ms: i64::MAX })
+    Caller::Person(PersonCaller {
+        id: Id::from(id),
+        role: Some(role.into()),
+        cadet: None,
+        expires_at_ms: i64::MAX,
+        token_id: None,
+        issued_at_ms: None,
+    })
 }

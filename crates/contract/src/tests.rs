@@ -2,7 +2,8 @@
 
 use crate::bench::{person, service};
 use crate::{
-    Class, DataCheck, ErrorCode, EventType, Fields, Line, Origin, Percent, PublishBody, Registry, Retention, Subject, Text, Timestamp,
+    Asked, Class, DataCheck, ErrorCode, EventType, Fields, Id, Line, Origin, PAGE_ROWS, PAGE_ROWS_MAX, PageLimit, Percent,
+    PublishBody, Refusal, Registry, Retention, Subject, Text, Timestamp,
 };
 
 fn registry() -> Registry {
@@ -133,9 +134,76 @@ fn an_id_in_a_path_is_a_number_where_it_can_be_and_stands_nowhere_else() {
         let path = path.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Fields::parse(body.as_bytes(), path).map(|fields| fields.as_str().to_owned()).map_err(|refusal| refusal.code)
     };
-    for (value, spelled) in [("7", "7"), ("-7", "-7"), ("007", r#""007""#), ("7.0", r#""7.0""#), ("c1", r#""c1""#), ("+7", r#""+7""#)] {
+    for (value, spelled) in
+        [("7", "7"), ("-7", "-7"), ("007", r#""007""#), ("7.0", r#""7.0""#), ("c1", r#""c1""#), ("+7", r#""+7""#)]
+    {
         assert_eq!(fields("", &[("course_id", value)]), Ok(format!(r#"{{"course_id":{spelled}}}"#)));
     }
     assert_eq!(fields("{}", &[("connection", "7")]), Ok(r#"{"connection":"7"}"#.into()), "no id");
     assert_eq!(fields(r#"{"course_id":7}"#, &[("course_id", "7")]), Err(ErrorCode::InvalidData));
+}
+
+#[test]
+fn the_second_of_an_instant_has_no_fraction() {
+    assert_eq!(String::from(Timestamp::at_second(1_705_314_600_999)), "2024-01-15T10:30:00Z");
+    assert_eq!(String::from(Timestamp::at_ms(1_705_314_600_999)), "2024-01-15T10:30:00.999Z");
+}
+
+/// Reads a page's fields as a query does: its limit, and whether it asked for the unread.
+fn page(fields: &str) -> Result<(u64, Option<bool>), String> {
+    #[derive(serde::Deserialize)]
+    struct Page {
+        #[serde(default)]
+        limit: PageLimit,
+        unread: Option<Asked<bool>>,
+    }
+    let page: Page = crate::read::from_fields(serde_json::from_str(fields).unwrap()).map_err(|refusal| refusal.message)?;
+    Ok((page.limit.rows(), page.unread.map(|Asked(unread)| unread)))
+}
+
+#[test]
+fn a_query_reads_numbers_and_truth_values_from_text() {
+    assert_eq!(page("{}"), Ok((PAGE_ROWS, None)));
+    assert_eq!(page(r#"{"limit":"7","unread":"true"}"#), Ok((7, Some(true))));
+    assert_eq!(page(r#"{"limit":1000,"unread":false}"#), Ok((PAGE_ROWS_MAX, Some(false))));
+    for limit in ["0", "1001", "\"0\"", "-1", "1.5", "\"many\"", "null", "[]"] {
+        assert!(page(&format!(r#"{{"limit":{limit}}}"#)).unwrap_err().starts_with("limit: "), "{limit}");
+    }
+    assert!(page(r#"{"unread":"yes"}"#).unwrap_err().starts_with("unread: \"yes\" cannot be read here"));
+}
+
+/// Reads a body as the fields of a command with a `place` and data that passes through.
+fn command(body: &str, path: &[(&str, &str)]) -> Result<(Id, String), (ErrorCode, String)> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Given {
+        place: Id,
+        data: Box<serde_json::value::RawValue>,
+    }
+    let path = path.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let given: Result<Given, Refusal> = Fields::parse(body.as_bytes(), path).and_then(|fields| fields.read());
+    given.map(|given| (given.place, given.data.get().to_owned())).map_err(|refusal| (refusal.code, refusal.message))
+}
+
+#[test]
+fn a_commands_fields_keep_their_bytes() {
+    let data = r#"{"z": 1.50, "a":1e2,"t":"\u00e9"}"#;
+    let expect = (Id::from(7), data.to_owned());
+    assert_eq!(command(&format!(r#"{{ "data":{data} ,"place":7}}"#), &[]), Ok(expect.clone()));
+    assert_eq!(command(&format!(r#"{{"data":{data}}}"#), &[("place", "7")]), Ok(expect));
+}
+
+#[test]
+fn a_body_that_is_no_object_of_fields_is_refused_in_the_senders_terms() {
+    let refused = |code, message: &str| Err((code, message.to_owned()));
+    let path = [("place", "7")];
+    assert_eq!(command("[1]", &path), refused(ErrorCode::InvalidData, "the body is an object"));
+    assert_eq!(command("", &path), refused(ErrorCode::InvalidData, "missing field `data`"));
+    let twice = command(r#"{"place":8,"data":{}}"#, &path);
+    assert_eq!(twice, refused(ErrorCode::InvalidData, "place stands in the path; leave it out of the rest"));
+    let wrong = command(r#"{"place":1.5,"data":{}}"#, &[]).unwrap_err();
+    assert!(wrong.1.starts_with("place: an id is an integer or a text") && !wrong.1.contains(" line "), "{wrong:?}");
+    for broken in ["{", r#"{"data":{"x":"\ud800"}}"#, r#"{"data":1e999}"#, &format!(r#"{{"data":{}"#, "[".repeat(200))] {
+        assert_eq!(command(broken, &path).unwrap_err().0, ErrorCode::MalformedJson, "{broken}");
+    }
 }

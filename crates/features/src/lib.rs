@@ -15,6 +15,7 @@ macro_rules! features {
 }
 
 features! {
+    access
     roster
     grading
     notifications

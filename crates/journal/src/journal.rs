@@ -6,9 +6,12 @@ use crate::error::JournalError;
 use crate::idempotency::{self, Idempotency};
 use crate::log::{self, NewEvent};
 use crate::membership::{self, Membership};
+use crate::metrics::JournalMetrics;
 use crate::migrate::{self, Migration};
+use crate::revocation::{self, Revocation};
 use crate::store::Store;
 use crate::sync;
+use crate::trace::{self, Committed, Tracer, TracerPlace};
 use crate::tx::{Unit, UnitError};
 use crate::writer::{Outcome, Request, Work, Writer, commit_alone};
 use campanile_wire::{Channel, Event, EventId};
@@ -71,9 +74,10 @@ impl Default for JournalLimits {
 }
 
 /// The tables of this crate.
-pub(crate) const OWN_MIGRATIONS: [Migration; 3] = [
+pub(crate) const OWN_MIGRATIONS: [Migration; 4] = [
     Migration { feature: "journal", number: 1, sql: include_str!("schema/0001.sql") },
     Migration { feature: "journal", number: 2, sql: include_str!("schema/0002.sql") },
+    Migration { feature: "journal", number: 3, sql: include_str!("schema/0003.sql") },
     sync::MIGRATION,
 ];
 
@@ -90,22 +94,24 @@ pub struct Head {
     pub epoch_floor: EventId,
 }
 
-/// One moment of the store: the head, and who is a member of what at it.
+/// One moment of the store: the head, who is a member of what at it, and which credentials have ended.
 #[derive(Debug)]
 pub struct Snapshot {
     /// The end of the log at this moment.
     pub head: Head,
     /// Every interval of membership up to it.
     pub memberships: Vec<Membership>,
+    /// Credentials that ended before their time.
+    pub revocations: Vec<Revocation>,
 }
 
 /// The durable half of a site. Cheap to clone.
 #[derive(Clone)]
 pub struct Journal {
-    writer: Arc<Writer>,
-    queue: mpsc::Sender<Request>,
+    pub(crate) writer: Arc<Writer>,
+    pub(crate) queue: mpsc::Sender<Request>,
     /// Places of the lane in which each command has its own transaction.
-    alone: Arc<Semaphore>,
+    pub(crate) alone: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
 }
 
@@ -142,7 +148,8 @@ impl Journal {
         let (queue, requests) = mpsc::channel(limits.queue_requests_max);
         let alone = Arc::new(Semaphore::new(limits.queue_requests_max));
         let (store, jobs_enqueued) = (Arc::new(store), Notify::new());
-        let writer = Arc::new(Writer { store, limits, clock: Arc::clone(&clock), committed, jobs_enqueued });
+        let (metrics, tracer) = (JournalMetrics::default(), TracerPlace::new());
+        let writer = Arc::new(Writer { store, limits, clock: Arc::clone(&clock), committed, jobs_enqueued, metrics, tracer });
         tokio::spawn(Arc::clone(&writer).run(requests));
         Ok(Self { writer, queue, alone, clock })
     }
@@ -166,7 +173,7 @@ impl Journal {
     async fn submit(&self, work: Work, idempotency: Option<Idempotency>) -> Result<Outcome, UnitError> {
         let alone = matches!(work, Work::Unit(_)) && matches!(*self.writer.store, Store::Postgres { .. });
         let (reply, answer) = oneshot::channel();
-        let request = Request { work, idempotency, reply };
+        let request = Request { work, idempotency, reply, trace: trace::current() };
         if alone {
             let place = Arc::clone(&self.alone).try_acquire_owned().map_err(|_| JournalError::QueueFull)?;
             commit_alone(&self.writer, request, place);
@@ -180,8 +187,18 @@ impl Journal {
     }
 
     /// This process's commits from now on, in commit order on SQLite and nearly so on PostgreSQL. A receiver that lags reads the log.
-    pub fn commits(&self) -> broadcast::Receiver<Arc<Vec<Event>>> {
+    pub fn commits(&self) -> broadcast::Receiver<Arc<Committed>> {
         self.writer.committed.subscribe()
+    }
+
+    /// Has every traced request's commit told to the tracer, from now on; the first one stands.
+    pub fn trace_with(&self, tracer: Arc<dyn Tracer>) {
+        let _ = self.writer.tracer.set(tracer);
+    }
+
+    /// Whoever records spans, if anybody does.
+    pub fn tracer(&self) -> Option<&Arc<dyn Tracer>> {
+        self.writer.tracer.get()
     }
 
     /// Notified after each commit of this process that enqueued jobs.
@@ -234,7 +251,8 @@ impl Journal {
         self.in_snapshot(async |reader| {
             let head = read_head(&mut reader.0).await?;
             let memberships = membership::load(&mut reader.0).await?;
-            Ok((Snapshot { head, memberships }, build(reader).await?))
+            let revocations = revocation::load(&mut reader.0).await?;
+            Ok((Snapshot { head, memberships, revocations }, build(reader).await?))
         })
         .await
     }
@@ -322,6 +340,12 @@ impl Journal {
         let now_ms = self.clock.now_ms();
         self.delete_in_steps(FORGET_OUTCOMES, now_ms - idempotency::KEPT_MS).await?;
         self.delete_in_steps(FORGET_TICKETS, now_ms).await
+    }
+
+    /// Runs a deletion of few rows.
+    pub(crate) async fn delete_where(&self, sql: &'static str, before_ms: i64) -> Result<(), JournalError> {
+        let mut conn = self.writer.store.writing().await?;
+        conn.execute(SqlStr::from_static(sql), &[before_ms.into()]).await.map(drop)
     }
 
     async fn delete_in_steps(&self, sql: &'static str, before_ms: i64) -> Result<(), JournalError> {

@@ -6,6 +6,7 @@ use crate::db::{Conn, Row, Value};
 use crate::error::JournalError;
 use crate::insert::{Insert, LIST_MAX, in_list, list_size};
 use crate::membership;
+use crate::revocation;
 use campanile_wire::{Channel, Effect, Event, EventId};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use std::collections::{BTreeMap, HashMap};
@@ -68,6 +69,7 @@ pub(crate) async fn append(conn: &mut Conn, events: Vec<NewEvent>, now_ms: i64) 
         .collect();
     insert(conn, &placed).await?;
     membership::apply(conn, &placed).await?;
+    revocation::apply(conn, &placed).await?;
     Ok(placed)
 }
 

@@ -34,6 +34,7 @@ pub(crate) async fn apply(conn: &mut Conn, events: &[Event]) -> Result<(), Journ
             let (sql, person, channel) = match effect {
                 Effect::Grant { person, channel } => (GRANT, person, channel),
                 Effect::Revoke { person, channel } => (REVOKE, person, channel),
+                Effect::SignOut { .. } | Effect::RevokeToken { .. } | Effect::EndSession { .. } => continue,
             };
             let values = [Value::from(person.as_str()), channel.as_str().into(), event.id.into()];
             conn.execute(SqlStr::from_static(sql), &values).await?;

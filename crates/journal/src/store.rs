@@ -3,6 +3,7 @@
 use crate::db::{Conn, Held};
 use crate::error::JournalError;
 use crate::journal::{Durability, JournalLimits};
+use crate::metrics::PoolLoad;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, PgPool, SqlStr, SqlitePool};
@@ -115,6 +116,14 @@ impl Store {
         })
     }
 
+    /// The engine's name, and who holds its connections.
+    pub(crate) fn pools(&self) -> (&'static str, [PoolLoad; 2]) {
+        match self {
+            Self::Sqlite { write, read, .. } => ("sqlite", [load("write", write), load("read", read)]),
+            Self::Postgres { write, read, .. } => ("postgres", [load("write", write), load("read", read)]),
+        }
+    }
+
     /// SQLite goes on writing into files that somebody deleted or replaced; what is acknowledged there is lost with the process.
     /// To be asked inside a transaction: the write-ahead log exists while a connection is open.
     pub(crate) fn still_there(&self) -> Result<(), JournalError> {
@@ -153,6 +162,12 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn load<DB: sqlx::Database>(name: &'static str, pool: &sqlx::Pool<DB>) -> PoolLoad {
+    let (open, idle) = (pool.size() as usize, pool.num_idle());
+    // Both numbers move while they are read.
+    PoolLoad { name, in_use: open.saturating_sub(idle), idle, connections_max: pool.options().get_max_connections() as usize }
 }
 
 fn inode_of(path: &Path) -> Result<u64, JournalError> {

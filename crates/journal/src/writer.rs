@@ -8,7 +8,9 @@ use crate::error::JournalError;
 use crate::idempotency::{self, Idempotency, Known};
 use crate::journal::JournalLimits;
 use crate::log::{self, NewEvent};
+use crate::metrics::JournalMetrics;
 use crate::store::Store;
+use crate::trace::{CommitTrace, Committed, TraceContext, TracerPlace};
 use crate::tx::{Tx, Unit, UnitError};
 use campanile_wire::{Channel, Event, EventId};
 use futures_util::FutureExt;
@@ -19,7 +21,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Notify, OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 
 /// What a committed request came to.
@@ -70,6 +73,7 @@ pub(crate) struct Request {
     pub(crate) work: Work,
     pub(crate) idempotency: Option<Idempotency>,
     pub(crate) reply: oneshot::Sender<Result<Outcome, UnitError>>,
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// Writes requests in groups, one commit a group, until every sender is gone.
@@ -77,8 +81,10 @@ pub(crate) struct Writer {
     pub(crate) store: Arc<Store>,
     pub(crate) limits: JournalLimits,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) committed: broadcast::Sender<Arc<Vec<Event>>>,
+    pub(crate) committed: broadcast::Sender<Arc<Committed>>,
     pub(crate) jobs_enqueued: Notify,
+    pub(crate) metrics: JournalMetrics,
+    pub(crate) tracer: TracerPlace,
 }
 
 type Answers = Vec<Result<Outcome, UnitError>>;
@@ -116,17 +122,21 @@ impl Writer {
         if group.is_empty() {
             return;
         }
+        let (begun, begun_at) = (Instant::now(), SystemTime::now());
         match self.commit_with_retries(&group).await {
             Ok((answers, events)) => {
+                self.metrics.committed(group.len(), events.len(), begun.elapsed());
                 if !events.is_empty() {
                     // Nobody may be following; whoever is and lags reads the log.
-                    let _ = self.committed.send(Arc::new(events));
+                    let traces = self.trace(&group, &answers, begun_at);
+                    let _ = self.committed.send(Arc::new(Committed { events, traces }));
                 }
                 for (request, answer) in group.into_iter().zip(answers) {
                     let _ = request.reply.send(answer);
                 }
             }
             Err(error) => {
+                self.metrics.commits_failed.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(error = %error, requests = group.len(), "a commit failed");
                 for request in group {
                     let _ = request.reply.send(Err(error.again().into()));
@@ -135,10 +145,28 @@ impl Writer {
         }
     }
 
+    /// Tells the tracer of a commit, once for each traced request; answers which span each of their events goes on with.
+    fn trace(&self, group: &[Request], answers: &Answers, begun: SystemTime) -> Vec<(EventId, TraceContext)> {
+        let Some(tracer) = self.tracer.get() else { return Vec::new() };
+        let traced: Vec<TraceContext> = group.iter().filter_map(|request| request.trace).collect();
+        let ended = SystemTime::now();
+        let mut traces = Vec::new();
+        for (request, answer) in group.iter().zip(answers) {
+            let (Some(trace), Ok(outcome)) = (request.trace, answer) else { continue };
+            let commit = CommitTrace { request: trace, group: &traced, requests: group.len(), begun, ended };
+            let span = tracer.committed(&commit);
+            if !outcome.replayed {
+                traces.extend(outcome.events.iter().map(|placed| (placed.id, span)));
+            }
+        }
+        traces
+    }
+
     async fn commit_with_retries(&self, group: &[Request]) -> Result<(Answers, Vec<Event>), JournalError> {
         for attempt in 1.. {
             match self.commit_once(group).await {
                 Err(JournalError::Conflict(text)) if attempt <= self.limits.conflict_retries_max => {
+                    self.metrics.conflicts.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(attempt, text, "a transaction met another one and runs again");
                     let wait_ms = rand::rng().random_range(1..=10 * u64::from(attempt));
                     tokio::time::sleep(Duration::from_millis(wait_ms)).await;

@@ -1,7 +1,7 @@
 //! What a client says on the native route, frame by frame: the same for sockets and for the in-process test client.
 
 use crate::admission::Bucket;
-use crate::session::{Ending, Session};
+use crate::session::{CONNECTIONS, Ending, Session};
 use bytes::Bytes;
 use campanile_contract::{Fields, Repeatable};
 use campanile_wire::frame::{ClientFrame, CommandFrame, Reply, Selection, ServerFrame};
@@ -36,6 +36,10 @@ impl Dialogue {
 
     /// Takes in one text message. Answers go through the session, in order with everything else.
     pub async fn hear(&mut self, text: &str) {
+        // What a client says after its end, before it has heard of it, is not heard.
+        if self.session.mailbox.is_ending() {
+            return;
+        }
         self.session.node.metrics.count(|metrics| &metrics.messages_received);
         if let Err(refusal) = self.may_speak() {
             return self.error(&refusal);
@@ -207,6 +211,9 @@ impl Dialogue {
     }
 
     fn error(&self, refusal: &Refusal) {
+        self.session.node.metrics.frame_refused(refusal.code);
+        let code = refusal.code.as_str();
+        tracing::debug!(target: CONNECTIONS, connection = self.session.name(), code, "a frame was refused");
         self.say(&ServerFrame::Error { message: &refusal.message, code: refusal.code.as_str() });
     }
 }

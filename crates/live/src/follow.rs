@@ -5,8 +5,8 @@ use crate::limits::LiveLimits;
 use crate::node::Node;
 use crate::tail::Tail;
 use campanile_contract::Site;
-use campanile_journal::JournalError;
-use campanile_wire::{Event, EventId};
+use campanile_journal::{Committed, JournalError};
+use campanile_wire::EventId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 const READ_EVENTS_MAX: u64 = 1_000;
 
 /// Follows until the node stops.
-pub(crate) async fn follow(node: Arc<Node>, mut commits: Receiver<Arc<Vec<Event>>>) {
+pub(crate) async fn follow(node: Arc<Node>, mut commits: Receiver<Arc<Committed>>) {
     let mut poll = tokio::time::interval(Duration::from_millis(node.limits().log_poll_ms));
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let handed_over = tokio::select! {
             () = node.stop.cancelled() => return,
             batch = commits.recv() => match batch {
-                Ok(events) => apply_in_order(&node, &events),
+                Ok(committed) => apply_in_order(&node, &committed),
                 // Too far behind memory: the log has it all.
                 Err(RecvError::Lagged(_)) => false,
                 Err(RecvError::Closed) => return,
@@ -38,8 +38,8 @@ pub(crate) async fn follow(node: Arc<Node>, mut commits: Receiver<Arc<Vec<Event>
 }
 
 /// Applies a batch that continues the position; answers false when something before it is missing.
-fn apply_in_order(node: &Node, events: &[Event]) -> bool {
-    for event in events {
+fn apply_in_order(node: &Node, committed: &Committed) -> bool {
+    for event in &committed.events {
         let position = node.position();
         if event.id <= position {
             continue;
@@ -47,7 +47,7 @@ fn apply_in_order(node: &Node, events: &[Event]) -> bool {
         if event.id != position + 1 {
             return false;
         }
-        node.apply(event.clone());
+        node.apply(event.clone(), committed.trace_of(event.id));
     }
     true
 }
@@ -58,7 +58,7 @@ async fn read_on(node: &Node) -> Result<(), JournalError> {
         let page = node.site.journal.read(node.position(), EventId::MAX >> 1, READ_EVENTS_MAX).await?;
         let count = page.len();
         for event in page {
-            node.apply(event);
+            node.apply(event, None);
         }
         if count < READ_EVENTS_MAX as usize {
             return Ok(());

@@ -4,8 +4,9 @@ use crate::delivery::Delivery;
 use crate::limits::LiveLimits;
 use crate::mailbox::Mailbox;
 use crate::members::{Change, Members};
+use crate::metrics::Transport;
 use crate::session::Ending;
-use campanile_wire::{Channel, CloseReason, EventId};
+use campanile_wire::{Channel, CloseReason, EventId, Id};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,15 +26,27 @@ pub(crate) struct Hub {
     next: SessionKey,
 }
 
+/// Who holds a session, and with what credential.
+pub(crate) struct Holder {
+    pub(crate) id: Id,
+    pub(crate) token_id: Option<Arc<str>>,
+    pub(crate) issued_at_ms: Option<i64>,
+    pub(crate) transport: Transport,
+    pub(crate) since_ms: i64,
+}
+
 /// What the hub knows of one session.
 pub(crate) struct Entry {
     pub(crate) person: String,
+    pub(crate) holder: Holder,
     pub(crate) address: IpAddr,
     pub(crate) client: Option<Box<str>>,
     pub(crate) mailbox: Arc<Mailbox>,
     /// Channels that the credential itself gives: the person's own, and the token's role and cadet when the roster knows none.
     pub(crate) own: Vec<Channel>,
     pub(crate) selection: Selection,
+    /// Whether it was ended at a moment of the log: then nothing makes it read again.
+    pub(crate) is_cut: bool,
 }
 
 /// What a connection chose to read of what it may.
@@ -68,7 +81,7 @@ impl Hub {
 
     /// Notes which kinds of channel are due to the session as a whole.
     fn place_overseer(&mut self, key: SessionKey, members: &Members) {
-        let Some(entry) = self.sessions.get(&key) else { return };
+        let Some(entry) = self.sessions.get(&key).filter(|entry| !entry.is_cut) else { return };
         for (kind, roles) in members.overseen() {
             if members.oversees(&entry.person, kind) || roles.iter().any(|role| entry.own.contains(role)) {
                 self.overseers.entry(kind).or_default().insert(key, Arc::clone(&entry.mailbox));
@@ -108,6 +121,9 @@ impl Hub {
     }
 
     fn readable(entry: &Entry, members: &Members) -> Vec<Channel> {
+        if entry.is_cut {
+            return Vec::new();
+        }
         let mut channels = members.channels(&entry.person);
         channels.extend(entry.own.iter().cloned());
         channels.retain(|channel| entry.selection.reads(channel));
@@ -121,7 +137,7 @@ impl Hub {
             let entry = &self.sessions[&key];
             match change {
                 Change::Granted(channel) => {
-                    if entry.selection.reads(channel) {
+                    if !entry.is_cut && entry.selection.reads(channel) {
                         let mailbox = Arc::clone(&entry.mailbox);
                         self.channels.entry(channel.clone()).or_default().insert(key, mailbox);
                     }
@@ -149,7 +165,7 @@ impl Hub {
 
     /// Changes what the credential itself gives.
     pub(crate) fn set_own(&mut self, key: SessionKey, own: Vec<Channel>, members: &Members) {
-        let Some(entry) = self.sessions.get_mut(&key) else { return };
+        let Some(entry) = self.sessions.get_mut(&key).filter(|entry| !entry.is_cut) else { return };
         let before = Self::readable(entry, members);
         entry.own = own;
         let after = Self::readable(entry, members);
@@ -188,6 +204,11 @@ impl Hub {
         self.readers_of(channel).filter(|(key, _)| *key != except).map(|(_, mailbox)| Arc::clone(mailbox)).collect()
     }
 
+    /// A session that was not ended at a moment of the log.
+    fn reading(&self, key: SessionKey) -> Option<&Entry> {
+        self.sessions.get(&key).filter(|entry| !entry.is_cut)
+    }
+
     /// Whether event `id` of `channel` is due to the session now.
     pub(crate) fn due(&self, key: SessionKey, members: &Members, channel: &Channel, id: EventId) -> bool {
         self.may_miss(key, members, channel, id.saturating_sub(1), id)
@@ -202,7 +223,7 @@ impl Hub {
         after: EventId,
         through: EventId,
     ) -> bool {
-        let Some(entry) = self.sessions.get(&key) else { return false };
+        let Some(entry) = self.reading(key) else { return false };
         let by_credential = || self.is_by_credential(key, entry, channel);
         entry.selection.reads(channel)
             && (members.any_due(&entry.person, channel, after, through)
@@ -218,7 +239,7 @@ impl Hub {
 
     /// Whether the session may see the channel at all.
     pub(crate) fn may_see(&self, key: SessionKey, members: &Members, channel: &Channel) -> bool {
-        let Some(entry) = self.sessions.get(&key) else { return false };
+        let Some(entry) = self.reading(key) else { return false };
         let by_credential = self.is_by_credential(key, entry, channel) && !members.is_suspended(&entry.person);
         by_credential || members.may_see(&entry.person, channel)
     }
@@ -235,7 +256,7 @@ impl Hub {
 
     /// Changes what the session reads of what it may.
     pub(crate) fn select(&mut self, key: SessionKey, channel: &Channel, reads: bool, members: &Members) {
-        let Some(entry) = self.sessions.get_mut(&key) else { return };
+        let Some(entry) = self.sessions.get_mut(&key).filter(|entry| !entry.is_cut) else { return };
         if reads {
             entry.selection.muted.remove(channel);
             if let Some(only) = &mut entry.selection.only {
@@ -256,6 +277,39 @@ impl Hub {
     pub(crate) fn of_person(&self, person: &str) -> impl Iterator<Item = (SessionKey, Option<&str>, &Arc<Mailbox>)> {
         let keys = self.people.get(person).map(Vec::as_slice).unwrap_or_default();
         keys.iter().map(|key| (*key, self.sessions[key].client.as_deref(), &self.sessions[key].mailbox))
+    }
+
+    /// The sessions of a person, or of all.
+    pub(crate) fn keys(&self, person: Option<&str>) -> Vec<SessionKey> {
+        match person {
+            Some(person) => self.people.get(person).cloned().unwrap_or_default(),
+            None => self.sessions.keys().copied().collect(),
+        }
+    }
+
+    /// Who holds a session, and where it comes from.
+    pub(crate) fn holder(&self, key: SessionKey) -> Option<(&Holder, IpAddr)> {
+        self.sessions.get(&key).map(|entry| (&entry.holder, entry.address))
+    }
+
+    /// A session goes on with a fresh credential of the same person.
+    pub(crate) fn set_credential(&mut self, key: SessionKey, token_id: Option<Arc<str>>, issued_at_ms: Option<i64>) {
+        if let Some(entry) = self.sessions.get_mut(&key) {
+            entry.holder.token_id = token_id;
+            entry.holder.issued_at_ms = issued_at_ms;
+        }
+    }
+
+    /// Ends a session at this moment of the log: of what comes from here on it reads nothing, live or from history.
+    pub(crate) fn cut(&mut self, key: SessionKey, ending: Ending, members: &Members) {
+        let Some(entry) = self.sessions.get_mut(&key) else { return };
+        let before = Self::readable(entry, members);
+        entry.is_cut = true;
+        entry.mailbox.cut(ending);
+        for channel in before {
+            self.drop_from(&channel, key);
+        }
+        self.overseers.values_mut().for_each(|sessions| drop(sessions.remove(&key)));
     }
 
     pub(crate) fn at_address(&self, address: IpAddr) -> usize {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: delivery knows no subject matter. It sees channels, members and bytes; what an event means is never asked here.
 
+mod access;
 mod admission;
 pub mod communicator;
 mod delivery;
@@ -13,14 +14,18 @@ mod mailbox;
 mod members;
 mod metrics;
 mod node;
+mod outgoing;
+mod revocations;
 mod session;
 pub mod socket;
 mod tail;
 mod views;
 
+pub use access::{CONNECTIONS_LISTED_MAX, OpenConnection};
+pub use delivery::Delivery;
 pub use dialogue::Dialogue;
 pub use limits::LiveLimits;
-pub use metrics::{LATENCY_BOUNDS_MS, Metrics, Transport};
+pub use metrics::{Metrics, Transport};
 pub use node::{Connect, Node, Refused};
 pub use session::{Ending, Outgoing, Session};
 

@@ -49,6 +49,8 @@ pub struct LiveLimits {
     pub pong_ms_max: u64,
     /// A connection that takes no byte for so long is closed.
     pub stalled_ms_max: u64,
+    /// After so long a revoked token has ended by itself, and its revocation is forgotten; none where tokens may live for ever.
+    pub token_life_ms_max: Option<i64>,
     /// Wait for the first `auth` message.
     pub auth_ms_max: u64,
     /// Messages a second from one connection.
@@ -94,6 +96,7 @@ impl Default for LiveLimits {
             sse_heartbeat_ms: 15_000,
             pong_ms_max: 20_000,
             stalled_ms_max: 60_000,
+            token_life_ms_max: None,
             auth_ms_max: 5_000,
             messages_per_second_max: 10,
             messages_burst: 20,

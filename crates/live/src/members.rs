@@ -62,6 +62,7 @@ impl Members {
             let (person, change) = match effect {
                 Effect::Grant { person, channel } => (person, self.grant(person.as_str(), channel, event.id)),
                 Effect::Revoke { person, channel } => (person, self.revoke(person.as_str(), channel, event.id)),
+                Effect::SignOut { .. } | Effect::RevokeToken { .. } | Effect::EndSession { .. } => continue,
             };
             changes.extend(change.map(|change| (person.as_str().to_owned(), change)));
         }

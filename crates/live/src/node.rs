@@ -3,25 +3,26 @@
 use crate::admission::Bucket;
 use crate::delivery::Delivery;
 use crate::follow;
-use crate::hub::{Entry, Hub, Selection, SessionKey};
+use crate::hub::{Entry, Holder, Hub, Selection, SessionKey};
 use crate::limits::LiveLimits;
 use crate::mailbox::Mailbox;
 use crate::members::Members;
 use crate::metrics::{Metrics, Transport};
+use crate::revocations::Revocations;
 use crate::session::{Ending, Session};
 use crate::tail::Tail;
 use crate::views::Views;
 use arc_swap::ArcSwap;
 use campanile_contract::{Authenticate, Site};
-use campanile_journal::{JournalError, Outcome};
+use campanile_journal::{ApplyTrace, JournalError, Outcome, TraceContext};
 use campanile_wire::caller::PersonCaller;
-use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode, Event, EventId, Id, Refusal};
+use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode, Event, EventId, Refusal};
 use rand::Rng;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +44,8 @@ pub struct Node {
     admission: Mutex<Bucket>,
     poll_admission: Mutex<Bucket>,
     draining: AtomicBool,
+    /// Drawn at start: tells this node's connections from those of others, and of its own earlier lives.
+    pub(crate) start_id: u32,
     pub(crate) stop: CancellationToken,
 }
 
@@ -52,6 +55,7 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) tail: Tail,
     pub(crate) views: Views,
+    pub(crate) revocations: Revocations,
     pub(crate) position: EventId,
 }
 
@@ -111,6 +115,7 @@ impl Node {
             hub: Hub::default(),
             tail: follow::warm_tail(&site, after, head.id, &limits).await?,
             views: Views::new(states),
+            revocations: Revocations::new(snapshot.revocations, limits.token_life_ms_max),
             position: head.id,
         };
         let node = Arc::new(Self {
@@ -126,6 +131,7 @@ impl Node {
             admission: Mutex::default(),
             poll_admission: Mutex::default(),
             draining: AtomicBool::new(false),
+            start_id: rand::random(),
             stop: CancellationToken::new(),
         });
         node.metrics.position.store(head.id, Ordering::Relaxed);
@@ -138,8 +144,10 @@ impl Node {
         self.core.lock().expect("nothing panics while it holds the core")
     }
 
-    /// Applies the next event: membership first, then views, then the hub; only then does the position move.
-    pub(crate) fn apply(&self, event: Event) {
+    /// Applies the next event: membership and revocations first, then views, then the hub; only then does the position move.
+    pub(crate) fn apply(&self, event: Event, trace: Option<TraceContext>) {
+        let tracer = self.site.journal.tracer();
+        let begun = tracer.map(|_| SystemTime::now());
         let mut core = self.core();
         let core = &mut *core;
         if event.id != core.position + 1 {
@@ -150,10 +158,21 @@ impl Node {
         for (person, change) in core.members.apply(&event) {
             core.hub.follow(&person, &change, &core.members);
         }
+        for ended in core.revocations.apply(&event) {
+            for key in self.sessions_of(&core.hub, &core.revocations, &ended) {
+                core.hub.cut(key, Ending::now(CloseReason::RevokedToken), &core.members);
+            }
+        }
         core.views.apply(&event);
         let delivery = Arc::new(Delivery::new(event, &self.site.registry));
-        core.hub.dispatch(&delivery, &self.limits.load());
+        let dispatched = tracer.map(|_| SystemTime::now());
+        let sessions = core.hub.dispatch(&delivery, &self.limits.load());
+        if let (Some(tracer), Some(begun), Some(dispatched)) = (tracer, begun, dispatched) {
+            let (event, ended) = (&delivery.event, SystemTime::now());
+            tracer.applied(&ApplyTrace { event, commit: trace, begun, dispatched, ended, sessions });
+        }
         core.position = delivery.event.id;
+        self.metrics.count(|metrics| &metrics.events_applied);
         self.metrics.position.store(core.position, Ordering::Relaxed);
         self.position.send_replace(core.position);
         core.tail.push(delivery);
@@ -212,26 +231,6 @@ impl Node {
         self.core().hub.len()
     }
 
-    /// What the roster says of a person's role, which wins over the token's.
-    pub fn role_of(&self, person: &str) -> Option<String> {
-        self.granted_id(person, "role")
-    }
-
-    /// Whom the roster says a person stands for as a cadet, which wins over the token's.
-    pub fn cadet_of(&self, person: &str) -> Option<Id> {
-        self.granted_id(person, "cadet").and_then(|id| Id::new(&id).ok())
-    }
-
-    fn granted_id(&self, person: &str, kind: &str) -> Option<String> {
-        let channels = self.core().members.channels(person);
-        channels.iter().find(|channel| channel.kind() == kind).map(|channel| channel.id().to_owned())
-    }
-
-    /// Whether the person is not approved, or not any more.
-    pub fn is_suspended(&self, person: &str) -> bool {
-        self.core().members.is_suspended(person)
-    }
-
     /// Admits a connection, or says when to come back. The session is registered before its history is read.
     ///
     /// # Errors
@@ -273,6 +272,9 @@ impl Node {
         if self.draining.load(Ordering::Relaxed) {
             return Err(self.come_back(CloseReason::ServerDraining, ErrorCode::ServerDraining, 0));
         }
+        if core.revocations.holds(&connect.caller) {
+            return Err(Refused::of(CloseReason::RevokedToken, ErrorCode::RevokedToken));
+        }
         if core.members.is_suspended(connect.caller.id.as_str()) {
             return Err(Refused::of(CloseReason::NotApproved, ErrorCode::NotApproved));
         }
@@ -280,13 +282,22 @@ impl Node {
         let person = connect.caller.id.as_str().to_owned();
         let own = self.own_channels(&core.members, &connect.caller);
         let only = connect.only.take().map(|only| only.into_iter().collect());
+        let holder = Holder {
+            id: connect.caller.id.clone(),
+            token_id: connect.caller.token_id.clone(),
+            issued_at_ms: connect.caller.issued_at_ms,
+            transport: connect.transport,
+            since_ms: self.now_ms(),
+        };
         let entry = Entry {
             person,
+            holder,
             address: connect.address,
             client: connect.client.take(),
             mailbox: Mailbox::new(),
             own,
             selection: Selection { only, ..Selection::default() },
+            is_cut: false,
         };
         let (mailbox, wished) = (Arc::clone(&entry.mailbox), entry.selection.only.clone().unwrap_or_default());
         let core = &mut *core;

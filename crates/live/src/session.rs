@@ -10,35 +10,11 @@ use crate::node::{Connect, Node, Refused};
 use campanile_journal::JournalError;
 use campanile_wire::caller::PersonCaller;
 use campanile_wire::frame::{Gap, GapReason, ServerFrame};
-use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode, Event, EventId, Id, instant};
+use campanile_wire::{Channel, CloseReason, Cursor, Dialect, Event, EventId, Id, instant};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Something for the socket.
-pub enum Outgoing {
-    /// An event, to be written in the socket's own encoding.
-    Event(Arc<Delivery>),
-    /// Any other frame, as JSON.
-    Frame(String),
-    /// The end of the connection.
-    End(Ending),
-}
-
-/// How a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// The close code and its word.
-    pub reason: CloseReason,
-    /// When the client should come back.
-    pub retry_after_ms: Option<u64>,
-}
-
-impl Ending {
-    /// An ending without advice.
-    pub fn now(reason: CloseReason) -> Self {
-        Self { reason, retry_after_ms: None }
-    }
-}
+pub use crate::outgoing::{Ending, Outgoing};
 
 /// One connection's place in the log. Dropping it leaves the hub.
 pub struct Session {
@@ -93,6 +69,7 @@ impl Session {
             first: Vec::new(),
             views: Vec::new(),
         };
+        tracing::debug!(target: CONNECTIONS, connection = session.name(), transport = session.transport.as_str(), "connected");
         if session.transport == Transport::Ws {
             let established = session.established();
             session.first.push(established);
@@ -100,7 +77,7 @@ impl Session {
         if let Some(since) = connect.since {
             // From here on an early return drops the session, which leaves the hub.
             Box::pin(session.rewind(since, connect.epoch)).await.map_err(|error| {
-                tracing::warn!(error = %error, "a cursor could not be placed");
+                tracing::warn!(target: CONNECTIONS, connection = format!("c-{key}"), error = %error, "a cursor could not be placed");
                 Refused { reason: CloseReason::InternalError, refusal: error.code().into(), retry_after_ms: Some(1_000) }
             })?;
         }
@@ -115,7 +92,7 @@ impl Session {
             role: role.as_deref(),
             cursor: self.cursor,
             epoch: self.node.epoch(),
-            connection: &format!("c-{}", self.key),
+            connection: &self.name(),
             heartbeat_ms: self.node.limits().heartbeat_ms,
             expires_at: instant::format(self.caller.expires_at_ms),
             timestamp: instant::format(self.node.now_ms()),
@@ -167,6 +144,11 @@ impl Session {
         self.cursor
     }
 
+    /// The connection's name, as the client is told it and logs spell it.
+    pub(crate) fn name(&self) -> String {
+        self.node.connection_name(self.key)
+    }
+
     /// The log's epoch.
     pub fn epoch(&self) -> u64 {
         self.node.epoch()
@@ -211,7 +193,7 @@ impl Session {
             }
             // Boxed: an idle connection's task need not be as large as a read.
             if let Err(error) = Box::pin(self.read_store(out)).await {
-                tracing::warn!(error = %error, "history cannot be read; the session waits for the store");
+                tracing::warn!(target: CONNECTIONS, connection = self.name(), error = %error, "history cannot be read; the session waits for the store");
                 self.node.metrics.count(|metrics| &metrics.store_errors);
                 tokio::time::sleep(STORE_RETRY).await;
             }
@@ -340,6 +322,7 @@ impl Session {
 
     fn complete(&mut self, out: &mut Vec<Outgoing>) {
         let Some(replay) = self.replay.take() else { return };
+        self.node.metrics.replay_events.record(replay.count);
         if replay.announced {
             let frame =
                 ServerFrame::ReplayComplete { from: replay.from, to: self.cursor, count: replay.count, gap: replay.gap };
@@ -352,25 +335,14 @@ impl Session {
         ServerFrame::Heartbeat { cursor: self.cursor, timestamp: instant::format(self.node.now_ms()) }.to_json()
     }
 
-    /// A fresh token of the same user: the connection now ends with it.
-    pub(crate) fn renew(&mut self, caller: PersonCaller) -> Result<(), ErrorCode> {
-        if caller.id != self.caller.id {
-            return Err(ErrorCode::CredentialConflict);
-        }
-        let mut core = self.node.core();
-        let core = &mut *core;
-        let own = self.node.own_channels(&core.members, &caller);
-        core.hub.set_own(self.key, own, &core.members);
-        self.caller = caller;
-        Ok(())
-    }
-
     /// Milliseconds until the credential ends.
     pub(crate) fn expires_in_ms(&self) -> u64 {
         u64::try_from(self.caller.expires_at_ms - self.node.now_ms()).unwrap_or(0)
     }
 }
 
+/// The named logger of connections and what goes wrong on them, whatever their transport; docs/observability.md lists all names.
+pub(crate) const CONNECTIONS: &str = "campanile::ws";
 /// Events of a session's first page from the store; what it weighs decides on the next.
 const PAGE_EVENTS_FIRST: usize = 16;
 /// Wait before history is read again after the store failed.
@@ -385,6 +357,8 @@ impl Drop for Session {
             core.views.unsubscribe(view, key, self.key);
         }
         self.node.metrics.closed(self.transport);
+        let transport = self.transport.as_str();
+        tracing::debug!(target: CONNECTIONS, connection = self.name(), transport, cursor = self.cursor, "disconnected");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The end of the log in memory, so that a storm of returning clients does not touch the database.
 
 use crate::delivery::Delivery;
+use crate::node::Node;
 use campanile_wire::EventId;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,6 +40,16 @@ impl Tail {
         self.after = self.after.max(id);
     }
 
+    /// How many events are here, and their bytes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.events.len(), self.bytes)
+    }
+
+    /// The newest events, the newest first.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &Arc<Delivery>> {
+        self.events.iter().rev()
+    }
+
     /// The events after the cursor, in order, when all of them are still here.
     pub(crate) fn after(&self, cursor: EventId) -> Option<impl Iterator<Item = &Arc<Delivery>>> {
         if cursor < self.after {
@@ -47,5 +58,18 @@ impl Tail {
         // Ids are dense within an epoch, and the tail has no holes; a search costs little and assumes nothing.
         let start = self.events.partition_point(|delivery| delivery.event.id <= cursor);
         Some(self.events.range(start..))
+    }
+}
+
+/// What those who watch may see of it.
+impl Node {
+    /// How many recent events this node holds in memory, and their bytes.
+    pub fn tail_size(&self) -> (usize, usize) {
+        self.core().tail.size()
+    }
+
+    /// The newest events that this node has applied, the newest first.
+    pub fn newest_events(&self, most: usize) -> Vec<Arc<Delivery>> {
+        self.core().tail.newest().take(most).cloned().collect()
     }
 }

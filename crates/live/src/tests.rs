@@ -12,6 +12,7 @@ mod overseeing;
 mod polling;
 mod reading_frames;
 mod returning;
+mod revoking;
 mod school;
 mod signalling;
 mod slow_readers;

@@ -1,18 +1,24 @@
 //! The assembler: knows every part, decides nothing.
 
 use crate::auth::{AllowedOrigins, SecretRule, Source};
+use crate::certificate::Certificate;
 use crate::config::{Config, Reject};
 use crate::gate::{Gate, Rates};
 use crate::http::{self, documents::Documents};
 use crate::identity::{Identity, Known, TokenPort};
+use crate::issuer::Issuers;
 use crate::maintenance;
+use crate::measures::Measures;
+use crate::refusals::Refusals;
 use crate::sync::Processor;
+use crate::telemetry::Telemetry;
 use anyhow::{Context, Result, bail};
 use arc_swap::{ArcSwap, Guard};
 use campanile_contract::{Registry, Site};
-use campanile_journal::SystemClock;
-use campanile_live::Node;
-use std::sync::Arc;
+use campanile_journal::{Clock, SystemClock};
+use campanile_live::{LiveLimits, Node};
+use std::sync::{Arc, OnceLock};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,11 +31,15 @@ pub struct App {
     pub(crate) identity: Arc<Identity>,
     pub(crate) origins: ArcSwap<AllowedOrigins>,
     pub(crate) gate: Gate,
+    pub(crate) measures: Measures,
+    pub(crate) telemetry: Telemetry,
     pub(crate) documents: Documents,
     config: ArcSwap<Config>,
     /// Rows of other programs that become events.
     pub sync: Processor,
     pub(crate) dev: bool,
+    /// The worker and the scheduler of the job queue, once they were started.
+    workers: OnceLock<[AbortHandle; 2]>,
 }
 
 impl App {
@@ -41,12 +51,29 @@ impl App {
         let Judged { known, origins } = judge(&config, dev)?;
         let site = open_site(&config).await?;
         let sync = Processor::new(&site, config.sync_sources()?)?;
-        let identity = Arc::new(Identity { known: ArcSwap::from_pointee(known), site: site.clone() });
+        let refusals = Refusals::default();
+        let identity = Arc::new(Identity { known: ArcSwap::from_pointee(known), site: site.clone(), refusals });
         let port = Arc::new(TokenPort(Arc::clone(&identity)));
-        let node = Node::start(site.clone(), port, config.limits.live()).await.context("loading the site")?;
+        let limits = LiveLimits { token_life_ms_max: config.auth.token_life_ms_max(), ..config.limits.live() };
+        let node = Node::start(site.clone(), port, limits).await.context("loading the site")?;
         let (gate, documents) = (Gate::new(rates(&config)), Documents::of(&site.registry, config.listen));
+        let (measures, telemetry) = (Measures::new(), Telemetry::start(&config.telemetry)?);
+        telemetry.follow(&site.journal);
         let (origins, config) = (ArcSwap::from_pointee(origins), ArcSwap::from_pointee(config));
-        Ok(Arc::new(Self { site, node, identity, origins, gate, documents, config, sync, dev }))
+        Ok(Arc::new(Self {
+            site,
+            node,
+            identity,
+            origins,
+            gate,
+            measures,
+            telemetry,
+            documents,
+            config,
+            sync,
+            dev,
+            workers: OnceLock::new(),
+        }))
     }
 
     /// The configuration in force. Read it anew for each request; it changes with a reload.
@@ -76,9 +103,16 @@ impl App {
     /// # Errors
     /// When a schedule cannot be read: a programmer's error.
     pub(crate) fn work(&self, stop: &CancellationToken) -> Result<TaskTracker> {
-        let tasks = maintenance::start(&self.site, &self.sync, stop)?;
+        let life_ms = self.config().auth.token_life_ms_max();
+        let (tasks, workers) = maintenance::start(&self.site, &self.sync, life_ms, stop)?;
         self.sync.start(&tasks, stop);
+        let _ = self.workers.set(workers);
         Ok(tasks)
+    }
+
+    /// Whether this process carries out jobs: its worker and its scheduler both run.
+    pub(crate) fn is_working(&self) -> bool {
+        self.workers.get().is_some_and(|workers| workers.iter().all(|worker| !worker.is_finished()))
     }
 
     /// How a WebSocket route refuses.
@@ -100,11 +134,29 @@ pub(crate) struct Judged {
 pub(crate) fn judge(config: &Config, dev: bool) -> Result<Judged> {
     let rule = if dev { SecretRule::AnyForDev } else { SecretRule::Strong };
     let sources = config.auth.sources.clone().unwrap_or_else(|| Source::ALL.to_vec());
-    let known = Known { verifier: config.verifier(rule)?, api_keys: config.api_keys(rule)?, sources };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let known = Known {
+        verifier: config.verifier(rule)?,
+        issuers: Issuers::new(config.auth.issuers(), &clock)?,
+        introspection: config.auth.introspection(&clock)?,
+        api_keys: config.api_keys(rule)?,
+        sources,
+    };
     registry(config)?;
-    config.sync_sources()?;
     judge_routes(config)?;
     Ok(Judged { known, origins: config.origins()? })
+}
+
+/// What only a start uses: a reload asks as well, so that a restart is not the first to find out.
+///
+/// # Errors
+/// When a start would fail.
+pub(crate) fn judge_start(config: &Config) -> Result<()> {
+    config.check_bind()?;
+    config.proxies()?;
+    config.sync_sources()?;
+    config.tls.as_ref().map(Certificate::load).transpose()?;
+    Ok(())
 }
 
 /// A misspelled path would leave its route as it is, without a word.

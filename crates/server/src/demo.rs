@@ -86,14 +86,20 @@ pub(crate) async fn seed(app: &App) -> Result<()> {
     Ok(())
 }
 
+/// A person's token, for a day.
+pub(crate) fn token(hs256_secret: &str, user: i64) -> Result<String> {
+    let expires_at_s = now_ms() / 1_000 + TOKEN_S;
+    let claims = json!({ "user_id": user, "role": "student", "token_type": "access", "exp": expires_at_s });
+    Ok(jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(hs256_secret.as_bytes()))?)
+}
+
 /// What to paste into a terminal.
 pub(crate) fn lines(keys: &DevKeys, address: std::net::SocketAddr) -> Result<String> {
     let expires_at_ms = now_ms() + TOKEN_S * 1_000;
-    let claims = json!({ "user_id": 1, "role": "student", "token_type": "access", "exp": expires_at_ms / 1_000 });
-    let token = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(keys.hs256_secret.as_bytes()))?;
+    let token = token(&keys.hs256_secret, 1)?;
     let key = &keys.api_key;
     Ok(format!(
-        "Campanile rings at http://{address}\n\
+        "Campanile rings at http://{address}, and http://{address}/debug shows what it does\n\
          \n\
          Ada (user 1, course 7) has this token until {until}:\n  {token}\n\
          \n\

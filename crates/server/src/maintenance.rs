@@ -7,6 +7,7 @@ use campanile_journal::{
     DEFAULT_QUEUE, Handler, Handlers, Job, JobError, JobLimits, Schedule, Scheduler, Tx, Worker, random_jitter,
 };
 use futures_util::future::BoxFuture;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,10 +16,16 @@ pub(crate) const MAINTAIN: &str = "maintain";
 /// Every ten minutes.
 const EVERY: &str = "*/10 * * * *";
 
-/// The workers of this process: they end with `stop`, after their running jobs.
-pub(crate) fn start(site: &Site, sync: &Processor, stop: &CancellationToken) -> Result<TaskTracker> {
+/// The workers of this process: they end with `stop`, after their running jobs. The handles tell whether they still run.
+pub(crate) fn start(
+    site: &Site,
+    sync: &Processor,
+    token_life_ms_max: Option<i64>,
+    stop: &CancellationToken,
+) -> Result<(TaskTracker, [AbortHandle; 2])> {
     let limits = JobLimits::default();
-    let own = Handlers::default().with(MAINTAIN, Maintain(site.clone())).with_shared(sync::CLEAN, sync.cleaner());
+    let maintain = Maintain { site: site.clone(), token_life_ms_max };
+    let own = Handlers::default().with(MAINTAIN, maintain).with_shared(sync::CLEAN, sync.cleaner());
     let handlers = site.registry.jobs().fold(own, |all, job| all.with_shared(job.kind, (job.handler)()));
     let worker = Worker::new(&site.journal, DEFAULT_QUEUE, handlers, limits.clone(), random_jitter());
     let mut schedules = vec![
@@ -32,25 +39,30 @@ pub(crate) fn start(site: &Site, sync: &Processor, stop: &CancellationToken) -> 
     }
     let scheduler = Scheduler::new(&site.journal, schedules, limits);
     let tasks = TaskTracker::new();
-    tasks.spawn(worker.run(stop.clone()));
-    tasks.spawn(scheduler.run(stop.clone()));
+    let running = [tasks.spawn(worker.run(stop.clone())), tasks.spawn(scheduler.run(stop.clone()))];
     tasks.close();
-    Ok(tasks)
+    Ok((tasks, running.map(|task| task.abort_handle())))
 }
 
 /// Removes what types no longer keep, and what repeats can no longer ask for. Doing it twice does nothing more, so all of it is `act`.
-struct Maintain(Site);
+struct Maintain {
+    site: Site,
+    token_life_ms_max: Option<i64>,
+}
 
 impl Handler for Maintain {
     fn act<'a>(&'a self, _: &'a Job) -> BoxFuture<'a, Result<String, JobError>> {
         Box::pin(async {
-            for kind in self.0.registry.event_types() {
-                let events = self.0.journal.prune(&kind.name, kind.retention).await?;
+            for kind in self.site.registry.event_types() {
+                let events = self.site.journal.prune(&kind.name, kind.retention).await?;
                 if events > 0 {
                     tracing::info!(kind = %kind.name, events, "events were pruned");
                 }
             }
-            self.0.journal.forget_expired().await?;
+            self.site.journal.forget_expired().await?;
+            if let Some(life_ms) = self.token_life_ms_max {
+                self.site.journal.forget_revocations(life_ms).await?;
+            }
             Ok(String::new())
         })
     }

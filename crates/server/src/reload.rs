@@ -1,6 +1,6 @@
 //! A reload: reads the configuration again and puts into force what may change while the server runs, all of it or nothing.
 
-use crate::app::App;
+use crate::app::{self, App};
 use crate::config::{Change, Faults, Given, Loaded};
 use crate::log;
 use crate::notify::{self, State};
@@ -40,6 +40,7 @@ impl Reload {
         let next = self.given.load()?;
         // What waits for a restart is judged too: a restart must not be the first to find out.
         drop(self.app.judged(&next.config)?);
+        app::judge_start(&next.config)?;
         log::check(&next.config.log)?;
         let changes = self.loaded.changes(&next);
         let in_force = self.loaded.reloaded_as(&next)?;

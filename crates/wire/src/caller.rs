@@ -1,6 +1,7 @@
 //! Who calls: a person with a token, or a service with an API key.
 
 use crate::id::Id;
+use std::sync::Arc;
 
 /// An authenticated caller. A request without one never reaches a command or a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,10 @@ pub struct PersonCaller {
     pub cadet: Option<Id>,
     /// When the credential ends, in unix milliseconds.
     pub expires_at_ms: i64,
+    /// By what the credential can be revoked alone: its `jti`, or a hash of it.
+    pub token_id: Option<Arc<str>>,
+    /// When the credential was issued, in unix milliseconds; signing a person out ends everything issued before.
+    pub issued_at_ms: Option<i64>,
 }
 
 /// What the configuration says about an API key.

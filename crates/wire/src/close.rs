@@ -1,5 +1,7 @@
 //! Close codes of the WebSocket routes, each reason one documented word.
 
+use crate::error_code::ErrorCode;
+
 macro_rules! close_reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $word:literal;)*) => {
         /// Why a connection is closed.
@@ -23,6 +25,25 @@ macro_rules! close_reasons {
     };
 }
 
+impl CloseReason {
+    /// The reason that tells a refusal of this code on a WebSocket.
+    pub const fn of(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::NoCredential => Self::NoCredential,
+            ErrorCode::ExpiredToken => Self::ExpiredToken,
+            ErrorCode::CredentialConflict => Self::CredentialConflict,
+            ErrorCode::InvalidToken | ErrorCode::InvalidTicket => Self::InvalidToken,
+            ErrorCode::RevokedToken => Self::RevokedToken,
+            ErrorCode::AuthTimeout => Self::AuthTimeout,
+            ErrorCode::NotApproved => Self::NotApproved,
+            ErrorCode::OriginNotAllowed => Self::OriginNotAllowed,
+            ErrorCode::AuthUnavailable => Self::AuthUnavailable,
+            code if code.status() >= 500 => Self::InternalError,
+            _ => Self::Forbidden,
+        }
+    }
+}
+
 close_reasons! {
     /// The same client connected again.
     Replaced = 1000, "replaced";
@@ -36,6 +57,8 @@ close_reasons! {
     InvalidUtf8 = 1007, "invalid_utf8";
     /// Our fault.
     InternalError = 4000, "internal_error";
+    /// Whoever judges the token cannot be asked just now; come back.
+    AuthUnavailable = 4000, "auth_unavailable";
     /// No credential came.
     NoCredential = 4001, "no_credential";
     /// The credential is wrong.

@@ -45,6 +45,25 @@ pub enum Effect {
         /// What they may no longer see.
         channel: Channel,
     },
+    /// Every credential of the person that was issued before this event was recorded has ended.
+    SignOut {
+        /// Who.
+        person: Id,
+    },
+    /// One token has ended, wherever it is shown.
+    RevokeToken {
+        /// Its `jti`, or the hash that stands for it.
+        token_id: Box<str>,
+        /// Only where it is this person's, when somebody ends a token of their own.
+        person: Option<Id>,
+    },
+    /// One connection is closed; its token stays good.
+    EndSession {
+        /// As `connection_established` named it.
+        connection: Box<str>,
+        /// Only where it is this person's.
+        person: Option<Id>,
+    },
 }
 
 impl Event {

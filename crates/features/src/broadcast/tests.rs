@@ -2,9 +2,7 @@
 
 use super::{BROADCAST_BYTES_MAX, BROADCAST_PEOPLE_MAX, FEATURE};
 use campanile_contract::bench::{Bench, person, service};
-use campanile_contract::{
-    Caller, Class, DataCheck, ErrorCode, EventType, Feature, Fields, Line, Origin, Retention, Subject,
-};
+use campanile_contract::{Caller, Class, DataCheck, ErrorCode, EventType, Feature, Fields, Line, Origin, Retention, Subject};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -105,10 +103,7 @@ async fn the_seeds_own_calls_become_the_seeds_own_data() {
     check(
         "broadcast_sync_event {\"event_type\":\"grade_update\",\"cadet_id\":1,\"payload\":{\"type\":\"merit\",\"points\":5,\
          \"merit_points\":25,\"demerit_points\":10}}",
-        &[
-            r#"grade_update cadet:1 {"type":"merit","points":5,"merit_points":25,"demerit_points":10}"#,
-            r#"{"events":1}"#,
-        ],
+        &[r#"grade_update cadet:1 {"type":"merit","points":5,"merit_points":25,"demerit_points":10}"#, r#"{"events":1}"#],
     )
     .await;
 }
@@ -191,8 +186,10 @@ async fn only_what_is_declared_for_cadets_is_told_to_them() {
 #[tokio::test]
 async fn without_the_feature_that_declares_it_an_event_is_unknown() {
     let bench = Bench::new(&[FEATURE]).await;
-    let refusal =
-        bench.run(&service(&["publish"]), "broadcast_grade_update", json!({"cadet_id": 1, "grade_data": {}})).await.unwrap_err();
+    let refusal = bench
+        .run(&service(&["publish"]), "broadcast_grade_update", json!({"cadet_id": 1, "grade_data": {}}))
+        .await
+        .unwrap_err();
     assert_eq!(refusal.code, ErrorCode::UnknownEventType);
 }
 

@@ -29,11 +29,8 @@ pub struct MeritsAnswer {
     next: Option<Id>,
 }
 
-const PAGE: &str = concat!(
-    "SELECT ",
-    merit_columns!(),
-    " FROM merit WHERE cadet_id = $1 AND merit_id > $2 ORDER BY merit_id LIMIT $3"
-);
+const PAGE: &str =
+    concat!("SELECT ", merit_columns!(), " FROM merit WHERE cadet_id = $1 AND merit_id > $2 ORDER BY merit_id LIMIT $3");
 
 impl Query for ListMerits {
     const NAME: &'static str = "list_merits";

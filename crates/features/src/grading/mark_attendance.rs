@@ -7,7 +7,9 @@ use super::permission;
 use super::save_training_day::TrainingDay;
 use super::sheet::{Sheet, Sums, by_whom_and_when, stale};
 use super::spelling;
-use campanile_contract::{Caller, Channel, Command, Ctx, ErrorCode, Id, JournalError, Line, Refusal, Row, Timestamp, UnitError, Value};
+use campanile_contract::{
+    Caller, Channel, Command, Ctx, ErrorCode, Id, JournalError, Line, Refusal, Row, Timestamp, UnitError, Value,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

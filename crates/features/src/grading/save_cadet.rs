@@ -82,8 +82,7 @@ impl SaveCadet {
             return Ok(self.answer(&before, false));
         }
         let [changed_by, changed_at_ms] = by_whom_and_when(ctx);
-        let values =
-            [self.cadet_id.as_str().into(), self.name.as_str().into(), self.version.into(), changed_by, changed_at_ms];
+        let values = [self.cadet_id.as_str().into(), self.name.as_str().into(), self.version.into(), changed_by, changed_at_ms];
         let updated = ctx.fetch(UPDATE, &values).await?;
         // The row had this version when it was read and has it still: it is the same row.
         let Some(sheet) = Sheet::in_first(&updated)? else { return Err(Sheet::find(ctx, &self.cadet_id).await?.stale()) };

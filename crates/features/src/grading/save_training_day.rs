@@ -5,9 +5,7 @@ use super::field::Date;
 use super::permission;
 use super::sheet::{by_whom_and_when, stale};
 use super::spelling;
-use campanile_contract::{
-    Caller, Command, Ctx, ErrorCode, Id, JournalError, Line, Reader, Refusal, Row, Timestamp, UnitError,
-};
+use campanile_contract::{Caller, Command, Ctx, ErrorCode, Id, JournalError, Line, Reader, Refusal, Row, Timestamp, UnitError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 const CADET: &str = r#"save_cadet {"cadet_id":1,"name":"Grace"}"#;
 const DAY: &str = r#"save_training_day {"training_day_id":5,"date":"2026-01-15","title":"Drill"}"#;
 const MERIT: &str = r#"add_merit {"cadet_id":1,"type":"merit","points":5,"reason":"Outstanding performance"}"#;
-const PRESENT: &str =
-    r#"mark_attendance {"training_day_id":5,"cadet_id":1,"status":"present","time_in":"08:00:00"}"#;
+const PRESENT: &str = r#"mark_attendance {"training_day_id":5,"cadet_id":1,"status":"present","time_in":"08:00:00"}"#;
 const SCORES: &str = r#"save_exam_scores {"cadet_id":1,"prelim_score":85.5,"midterm_score":90.0,"version":1}"#;
 const SHEET: &str = r#"/api/cadets/{cadet_id} {"cadet_id":"1"}"#;
 const CHANGES: &str = r#"/api/cadets/{cadet_id}/changes {"cadet_id":"1"}"#;
@@ -468,11 +467,16 @@ async fn the_record_tells_who_changed_what_and_from_what() {
             assert!(answer.starts_with('{'), "{step}: {answer}");
         }
         let record = ask(&bench, CHANGES).await;
-        let told: Vec<_> = record["changes"].as_array().unwrap().iter().map(|change| {
-            let points = |row: &Value| row.as_object().map(|row| row.get("points").or(row.get("prelim_score")).cloned());
-            let of = |name: &str| change[name].as_str().map(str::to_owned);
-            (of("what"), of("entry_id"), of("changed_by"), points(&change["before"]), points(&change["after"]))
-        }).collect();
+        let told: Vec<_> = record["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|change| {
+                let points = |row: &Value| row.as_object().map(|row| row.get("points").or(row.get("prelim_score")).cloned());
+                let of = |name: &str| change[name].as_str().map(str::to_owned);
+                (of("what"), of("entry_id"), of("changed_by"), points(&change["before"]), points(&change["after"]))
+            })
+            .collect();
         let text = |text: &str| Some(text.to_owned());
         let (anna, ben) = (text("user:10"), text("user:11"));
         assert_eq!(
@@ -592,11 +596,13 @@ async fn of_many_at_once_with_one_version_exactly_one_is_in_time() {
                 format!(r#"change_merit {{"cadet_id":1,"merit_id":"m-2",{fields}}}"#)
             }),
             attempts(&|n| {
-                let time = format!("{:02}:00:00", n);
+                let time = format!("{n:02}:00:00");
                 format!(r#"mark_attendance {{"training_day_id":5,"cadet_id":1,"status":"present","time_in":"{time}"}}"#)
             }),
             attempts(&|n| format!(r#"save_cadet {{"cadet_id":2,"name":"N{n}"}}"#)),
-            attempts(&|n| format!(r#"save_training_day {{"training_day_id":5,"date":"2026-01-15","title":"{n}","version":1}}"#)),
+            attempts(&|n| {
+                format!(r#"save_training_day {{"training_day_id":5,"date":"2026-01-15","title":"{n}","version":1}}"#)
+            }),
         ] {
             let answers = join_all(steps.iter().map(|step| run(&bench, &grader, step))).await;
             let in_time = answers.iter().filter(|answer| answer.ends_with(r#""changed":true}"#)).count();

@@ -100,8 +100,7 @@ async fn send(
     let mut notifications = Vec::with_capacity(people.len());
     for &user_id in people {
         let text = |text: &str| text.into();
-        let values =
-            [text(user_id.as_str()), text(message.as_str()), text(kind.as_str()), false.into(), ctx.now_ms().into()];
+        let values = [text(user_id.as_str()), text(message.as_str()), text(kind.as_str()), false.into(), ctx.now_ms().into()];
         let inserted = ctx.fetch(INSERT, &values).await?;
         let number = match inserted.first() {
             Some(row) => row.int("notification_id")?,

@@ -198,7 +198,8 @@ async fn of_many_devices_at_once_one_reads() {
         bench.new_events().await;
         let steps = ["1: read_notifications {\"ids\":[1,2,3,4,5,6,7,8,9,10]}".to_owned(), format!("1: {READ_ALL}")];
         let answers = join_all((0..20).map(|place| run(&bench, &steps[place % 2]))).await;
-        let read: u64 = answers.iter().map(|answer| serde_json::from_str::<Value>(answer).unwrap()["read"].as_u64().unwrap()).sum();
+        let read: u64 =
+            answers.iter().map(|answer| serde_json::from_str::<Value>(answer).unwrap()["read"].as_u64().unwrap()).sum();
         assert_eq!(read, 10, "{answers:?}");
         let told: usize = bench.new_events().await.iter().map(|event| event.matches(',').count() + 1).sum();
         assert_eq!(told, 10, "each is told once");
@@ -275,7 +276,8 @@ async fn what_makes_no_sense_is_refused() {
 fn hosts_publish_any_part_of_a_notification_with_fields_of_their_own() {
     let check = |data: &str| event::NOTIFICATION.data.check(data);
     let seed = r#"{"id":123,"message":"New message from admin","type":"admin_message","is_read":false,"created_at":"2024-01-15T10:30:00Z"}"#;
-    for fine in [seed, "{}", r#"{"message":"x","link":"/inbox"}"#, r#"{"id":"n-1","created_at":"2024-01-15T10:30:00.5+01:00"}"#] {
+    for fine in [seed, "{}", r#"{"message":"x","link":"/inbox"}"#, r#"{"id":"n-1","created_at":"2024-01-15T10:30:00.5+01:00"}"#]
+    {
         assert_eq!(check(fine), Ok(()), "{fine}");
     }
     for broken in ["[]", r#"{"is_read":"no"}"#, r#"{"message":5}"#, r#"{"created_at":"today"}"#, r#"{"type":""}"#] {

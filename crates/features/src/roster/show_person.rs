@@ -47,8 +47,7 @@ pub struct PeopleAnswer {
     next: Option<Id>,
 }
 
-const SELECT: &str =
-    "SELECT person_id_json, name, role, cadet_id, cadet_id_json, is_approved FROM person WHERE person_id = $1";
+const SELECT: &str = "SELECT person_id_json, name, role, cadet_id, cadet_id_json, is_approved FROM person WHERE person_id = $1";
 const PAGE: &str = "SELECT person_id_json, name, role, cadet_id, cadet_id_json, is_approved FROM person \
      WHERE person_id > $1 AND ($2 IS NULL OR is_approved = $2) ORDER BY person_id LIMIT $3";
 

@@ -439,10 +439,7 @@ async fn a_person_without_approval_is_suspended_until_it_is_given_again() {
     .await;
     check(
         &[ADA, UNAPPROVE, APPROVE],
-        &[
-            r#"person_approved user:1 {"person_id":1} -1 suspended:1"#,
-            r#"{"person_id":1,"is_approved":true,"changed":true}"#,
-        ],
+        &[r#"person_approved user:1 {"person_id":1} -1 suspended:1"#, r#"{"person_id":1,"is_approved":true,"changed":true}"#],
     )
     .await;
 }
@@ -466,8 +463,7 @@ async fn saving_a_person_can_change_their_approval_alone() {
     check(&[ADA, &suspended], &[unapproved, r#"{"person_id":1,"changed":true}"#]).await;
     check(&[ADA, &suspended, &suspended], &[r#"{"person_id":1,"changed":false}"#]).await;
     check(&[ADA, &suspended, ADA], &[r#"{"person_id":1,"changed":false}"#]).await;
-    let saved =
-        r#"person_saved user:1 {"person_id":1,"name":"Ada","role":"student","cadet_id":9} +1 role:student +1 cadet:9"#;
+    let saved = r#"person_saved user:1 {"person_id":1,"name":"Ada","role":"student","cadet_id":9} +1 role:student +1 cadet:9"#;
     check(&[&suspended], &[unapproved, saved, r#"{"person_id":1,"changed":true}"#]).await;
     check(
         &[&suspended, &ADA.replace("Ada", "Ada L.")],
@@ -514,7 +510,8 @@ async fn people_are_listed_page_by_page_and_by_approval() {
             (json!({"is_approved": "false", "limit": "1", "after": "2"}), vec![4], json!(4)),
         ] {
             let page = bench.ask(&admin, "/api/roster/people", asked.clone()).await.unwrap();
-            let given: Vec<_> = page["people"].as_array().unwrap().iter().map(|row| row["person_id"].as_i64().unwrap()).collect();
+            let given: Vec<_> =
+                page["people"].as_array().unwrap().iter().map(|row| row["person_id"].as_i64().unwrap()).collect();
             assert_eq!((given, &page["next"]), (ids, &next), "{asked}");
         }
         for asked in [json!({"limit": "0"}), json!({"limit": "1001"}), json!({"is_approved": "yes"}), json!({"x": "1"})] {

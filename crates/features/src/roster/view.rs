@@ -26,13 +26,14 @@ impl View for CourseSize {
 
 impl CourseSize {
     fn count(&mut self, effect: &Effect) -> Option<Id> {
-        let (Effect::Grant { channel, .. } | Effect::Revoke { channel, .. }) = effect;
+        let (channel, registers) = match effect {
+            Effect::Grant { channel, .. } => (channel, true),
+            Effect::Revoke { channel, .. } => (channel, false),
+            Effect::SignOut { .. } | Effect::RevokeToken { .. } | Effect::EndSession { .. } => return None,
+        };
         let course_id = Id::new(channel.id()).ok().filter(|_| channel.kind() == "course")?;
         let registered = self.0.entry(course_id.clone()).or_default();
-        match effect {
-            Effect::Grant { .. } => *registered += 1,
-            Effect::Revoke { .. } => *registered = registered.saturating_sub(1),
-        }
+        *registered = if registers { *registered + 1 } else { registered.saturating_sub(1) };
         Some(course_id)
     }
 }

@@ -1,6 +1,6 @@
 //! Looking at jobs and lending a hand: lists, counts, retrying or dropping one, sweeping out what has finished.
 
-use crate::db::Value;
+use crate::db::{Row, Value};
 use crate::error::JournalError;
 use crate::job::backoff::millis;
 use crate::job::limits::JobLimits;
@@ -22,6 +22,21 @@ pub struct JobCounts {
     /// How long the oldest due job has been due, in milliseconds; 0 when none is.
     pub oldest_waiting_ms: u64,
 }
+
+/// How many jobs of a kind stand in a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobsOfKind {
+    /// The job's kind.
+    pub kind: String,
+    /// Where they stand.
+    pub state: JobState,
+    /// How many they are.
+    pub jobs: u64,
+}
+
+/// Done jobs are left out: a day of them lies in the store, and nobody waits for them.
+const COUNT_BY_KIND: &str = "SELECT kind, state, COUNT(*) AS jobs FROM job WHERE state IN ('ready', 'running', 'dead') GROUP BY kind, state \
+     ORDER BY kind, state";
 
 const LIST: &str = concat!("SELECT ", columns!(), " FROM job WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3");
 
@@ -62,11 +77,33 @@ impl Journal {
                 JobState::Dead => counts.dead = jobs,
             }
         }
-        let now_ms = self.clock().now_ms();
-        let oldest = reader.fetch(OLDEST, &[now_ms.into()]).await?;
-        let oldest_ms = oldest.first().map(|row| row.int_or_null("oldest_ms")).transpose()?.flatten();
-        counts.oldest_waiting_ms = oldest_ms.map_or(0, |oldest_ms| now_ms.abs_diff(oldest_ms));
+        drop(reader);
+        counts.oldest_waiting_ms = self.oldest_due_job_ms().await?;
         Ok(counts)
+    }
+
+    /// How many jobs of each kind wait, run or are dead.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn count_jobs_by_kind(&self) -> Result<Vec<JobsOfKind>, JournalError> {
+        let rows = self.reader().await?.fetch(COUNT_BY_KIND, &[]).await?;
+        let of_row = |row: &Row| {
+            let state = JobState::from_column(&row.text("state")?)?;
+            Ok(JobsOfKind { kind: row.text("kind")?, state, jobs: row.count("jobs")? })
+        };
+        rows.iter().map(of_row).collect()
+    }
+
+    /// How long the oldest due job has been due, in milliseconds; 0 when none is.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn oldest_due_job_ms(&self) -> Result<u64, JournalError> {
+        let now_ms = self.clock().now_ms();
+        let oldest = self.reader().await?.fetch(OLDEST, &[now_ms.into()]).await?;
+        let oldest_ms = oldest.first().map(|row| row.int_or_null("oldest_ms")).transpose()?.flatten();
+        Ok(oldest_ms.map_or(0, |oldest_ms| now_ms.abs_diff(oldest_ms)))
     }
 
     /// Gives a dead job all its attempts again, at once; answers whether there was such a dead job.

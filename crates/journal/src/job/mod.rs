@@ -24,7 +24,7 @@ mod worker;
 pub use backoff::{Jitter, random_jitter};
 pub use eager::{EAGER_JOBS_MAX, run_due};
 pub use handler::{Handler, Handlers, JobError};
-pub use inspect::JobCounts;
+pub use inspect::{JobCounts, JobsOfKind};
 pub use limits::JobLimits;
 pub use queue::{ATTEMPTS_MAX_DEFAULT, DEFAULT_QUEUE, Job, JobState, NewJob};
 pub use run::{Ran, Verdict};

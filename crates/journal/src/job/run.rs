@@ -32,6 +32,21 @@ pub enum Verdict {
     Abandoned,
 }
 
+impl Verdict {
+    /// Every verdict, in order.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Retried, Self::Dead, Self::Abandoned];
+
+    /// As labels and logs spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Retried => "retried",
+            Self::Dead => "dead",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
 /// An attempt that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {

@@ -99,7 +99,9 @@ impl Worker {
 async fn run_logged(runner: &Runner, job: Job) -> Ran {
     let begun = Instant::now();
     let ran = runner.run(job).await;
-    let elapsed_ms = begun.elapsed().as_millis();
+    let (took, journal) = (begun.elapsed(), &runner.journal);
+    journal.metrics().job_ran(&ran.job.kind, ran.verdict, took);
+    let elapsed_ms = took.as_millis();
     tracing::debug!(job = ran.job.id, kind = ran.job.kind, verdict = ?ran.verdict, elapsed_ms, "a job ran");
     ran
 }

@@ -23,4 +23,5 @@ mod start;
 mod sync;
 mod tickets;
 mod trace;
+mod watching;
 mod weather;

@@ -160,7 +160,7 @@ async fn followers_are_handed_commits_in_order(site: &Site) {
     let outcomes = futures_util::future::join_all(publishes).await;
     let mut handed: Vec<Event> = Vec::new();
     while handed.len() < 100 {
-        handed.extend(commits.recv().await.unwrap().iter().cloned());
+        handed.extend(commits.recv().await.unwrap().events.iter().cloned());
     }
     assert_eq!(handed, whole_log(&journal).await);
     for (outcome, place) in outcomes.iter().zip(0..) {

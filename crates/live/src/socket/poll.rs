@@ -1,8 +1,9 @@
 //! Long poll: one session for one answer.
 
+use crate::node::Refused;
 use crate::session::{Ending, Outgoing, Session};
 use bytes::Bytes;
-use campanile_wire::ErrorCode;
+use campanile_wire::{CloseReason, ErrorCode};
 use futures_util::Stream;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -44,8 +45,8 @@ pub fn head(session: Session) -> Answer {
 /// Waits for anything due, at most `wait` and never beyond the credential's end.
 ///
 /// # Errors
-/// `server_draining` when the node goes down while nothing was due.
-pub async fn answer(mut session: Session, wait: Duration) -> Result<Answer, (ErrorCode, u64)> {
+/// `server_draining` when the node goes down while nothing was due, `revoked_token` or `not_approved` when the right to read ends.
+pub async fn answer(mut session: Session, wait: Duration) -> Result<Answer, Refused> {
     let limits = session.node.limits();
     let (events_max, wait_max) = (limits.poll_events_max, Duration::from_millis(limits.poll_wait_ms_max));
     let wait = wait.min(wait_max).min(Duration::from_millis(session.expires_in_ms()));
@@ -66,9 +67,8 @@ pub async fn answer(mut session: Session, wait: Duration) -> Result<Answer, (Err
             session.take_now(&mut out);
         }
         gathered.take(out);
-        let come_back_ms = gathered.ending.and_then(|ending| ending.retry_after_ms);
-        if let Some(retry_after_ms) = come_back_ms.filter(|_| gathered.events.is_empty()) {
-            return Err((ErrorCode::ServerDraining, retry_after_ms));
+        if let Some(refused) = gathered.ending.and_then(|ending| gathered.refused(ending)) {
+            return Err(refused);
         }
         let heavy = gathered.bytes >= limits.page_bytes_max;
         let full = heavy || gathered.events.len() + limits.page_events_max > events_max;
@@ -100,6 +100,18 @@ impl Gathered {
                 Outgoing::Frame(_) => {}
                 Outgoing::End(ending) => self.ending = Some(ending),
             }
+        }
+    }
+
+    /// How an ending is told, where it is not by the answer itself: what was due before a drain is still handed out.
+    fn refused(&self, ending: Ending) -> Option<Refused> {
+        match (ending.reason, ending.retry_after_ms) {
+            (CloseReason::RevokedToken, _) => Some(Refused::of(ending.reason, ErrorCode::RevokedToken)),
+            (CloseReason::NotApproved, _) => Some(Refused::of(ending.reason, ErrorCode::NotApproved)),
+            (reason, Some(retry_after_ms)) if self.events.is_empty() => {
+                Some(Refused { reason, refusal: ErrorCode::ServerDraining.into(), retry_after_ms: Some(retry_after_ms) })
+            }
+            _ => None,
         }
     }
 

@@ -81,7 +81,10 @@ fn blocks(out: Vec<Outgoing>) -> (Bytes, bool) {
 fn last_block(ending: Ending) -> String {
     let code = ending.reason.word();
     match ending.reason {
-        CloseReason::ExpiredToken => format!("event: expired\ndata: {}\n\n", json!({ "code": code })),
+        // For good: coming back with the same credential would be refused.
+        CloseReason::ExpiredToken | CloseReason::RevokedToken | CloseReason::NotApproved => {
+            format!("event: expired\ndata: {}\n\n", json!({ "code": code }))
+        }
         _ => {
             let retry_after_ms = ending.retry_after_ms.unwrap_or(RETRY_MS);
             let data = json!({ "code": code, "retry_after_ms": retry_after_ms });

@@ -2,7 +2,7 @@
 
 use super::school::{School, grant, limits, post, soon};
 use crate::LiveLimits;
-use campanile_journal::{Durability, JournalLimits};
+use campanile_journal::{Committed, Durability, JournalLimits};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -56,7 +56,7 @@ async fn commits_that_are_handed_over_out_of_order_doubled_or_with_holes_are_hea
     }
     let log = school.site.journal.read(0, 100, 100).await.unwrap();
     for batch in [&log[1..3], &log[0..1], &log[4..5], &log[3..4], &log[2..6], &log[7..8], &log[0..0]] {
-        commits.send(Arc::new(batch.to_vec())).unwrap();
+        commits.send(Arc::new(Committed { events: batch.to_vec(), traces: Vec::new() })).unwrap();
     }
     assert_eq!(client.next().await, "1 user:1 granted course:7");
     for place in 2..=8 {

@@ -13,7 +13,7 @@ use std::time::Duration;
 async fn ask(school: &School, since: EventId, wait: Duration) -> Result<Value, ErrorCode> {
     let wish = Connect { transport: Transport::Poll, since: Some(Cursor::Id(since)), ..wish(1) };
     let session = school.node.connect(wish).await.unwrap();
-    let answer = soon(poll::answer(session, wait)).await.map_err(|(code, _)| code)?;
+    let answer = soon(poll::answer(session, wait)).await.map_err(|refused| refused.refusal.code)?;
     let pieces: Vec<_> = answer.into_stream().map(|piece| piece.unwrap()).collect().await;
     Ok(serde_json::from_slice(&pieces.concat()).unwrap())
 }
@@ -92,7 +92,8 @@ async fn a_waiting_poll_is_told_of_a_drain_and_a_replaced_one_is_simply_answered
     let second = school.node.connect(wish).await.unwrap();
     assert!(soon(first).await.is_ok(), "replaced by the second");
     let (answer, ()) = tokio::join!(soon(poll::answer(second, hour)), school.node.drain());
-    let (code, retry_after_ms) = answer.err().unwrap();
+    let refused = answer.err().unwrap();
+    let (code, retry_after_ms) = (refused.refusal.code, refused.retry_after_ms.unwrap());
     assert!(code == ErrorCode::ServerDraining && retry_after_ms >= 100);
 }
 

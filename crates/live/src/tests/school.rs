@@ -57,10 +57,15 @@ pub(super) fn channel(text: &str) -> Channel {
     Channel::parse(text).expect("a channel")
 }
 
+pub(super) fn caller(person: i64) -> PersonCaller {
+    let id = Id::from(person);
+    PersonCaller { id, role: None, cadet: None, expires_at_ms: i64::MAX, token_id: None, issued_at_ms: None }
+}
+
 /// A wish to connect: a person's, live from now, over WebSocket.
 pub(super) fn wish(person: i64) -> Connect {
     Connect {
-        caller: PersonCaller { id: Id::from(person), role: None, cadet: None, expires_at_ms: i64::MAX },
+        caller: caller(person),
         since: None,
         epoch: None,
         client: None,
@@ -109,6 +114,11 @@ impl School {
 
     pub(super) async fn revoke(&self, person: i64, channel: &str) -> EventId {
         self.applied(run(&self.site, "revoke", json!({"person": person, "channel": channel})).await).await
+    }
+
+    /// Commits an event with an effect that ends something, and waits until it is applied.
+    pub(super) async fn end(&self, effect: Value) -> EventId {
+        self.applied(run(&self.site, "end", json!({"effect": effect})).await).await
     }
 
     pub(super) async fn post(&self, channel: &str, text: &str) -> EventId {
@@ -260,7 +270,13 @@ const FEATURE: Feature = Feature {
         event("cadet_noted", "cadet", Retention::Newest(1)),
         event("user_posted", "user", Retention::Forever),
     ],
-    commands: &[CommandType::of::<Grant>(), CommandType::of::<Revoke>(), CommandType::of::<Post>(), CommandType::of::<Note>()],
+    commands: &[
+        CommandType::of::<Grant>(),
+        CommandType::of::<Revoke>(),
+        CommandType::of::<Post>(),
+        CommandType::of::<Note>(),
+        CommandType::of::<End>(),
+    ],
     routes: &[],
     views: &[ViewType { name: "posts", channel_kind: "course", build: build_posts }],
     jobs: &[],
@@ -383,6 +399,29 @@ impl Command for Note {
     }
 }
 
+/// An event with any effect that ends credentials or connections.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct End {
+    effect: Value,
+}
+
+impl Command for End {
+    const NAME: &'static str = "end";
+    type Answer = bool;
+
+    fn permit(&self, caller: &Caller) -> Result<(), Refusal> {
+        permit(caller)
+    }
+
+    async fn run(&self, ctx: &mut Ctx<'_>) -> Result<bool, UnitError> {
+        let effect: Effect = serde_json::from_value(self.effect.clone()).expect("an effect");
+        let data = json!({"text": "ended"});
+        ctx.emit_with(&event("posted", "course", Retention::Forever), channel("course:office"), &data, vec![effect]);
+        Ok(true)
+    }
+}
+
 /// How many posts a course has had.
 struct Posts(HashMap<String, u64>);
 
@@ -412,7 +451,7 @@ fn build_posts(reader: &mut Reader) -> BoxFuture<'_, Result<Box<dyn View>, Journ
     .boxed()
 }
 
-/// A token is `person expires_at_ms role`, or `expired`.
+/// A token is `person expires_at_ms role id`, or `expired`.
 struct Doorkeeper;
 
 impl Authenticate for Doorkeeper {
@@ -424,7 +463,8 @@ impl Authenticate for Doorkeeper {
             let mut words = token.split(' ');
             let mut number = || words.next().and_then(|word| word.parse::<i64>().ok()).ok_or(ErrorCode::InvalidToken);
             let (person, expires_at_ms) = (number()?, number()?);
-            Ok(PersonCaller { id: Id::from(person), role: words.next().map(str::to_owned), cadet: None, expires_at_ms })
+            let role = words.next().map(str::to_owned);
+            Ok(PersonCaller { role, expires_at_ms, token_id: words.next().map(Arc::from), ..caller(person) })
         }
         .boxed()
     }

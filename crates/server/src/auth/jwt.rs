@@ -2,17 +2,17 @@
 //!
 //! Invariant: the algorithm comes from the key; no claim is looked at before the signature is verified.
 
+use super::claims::{check_approved, read_cadet, read_instant_ms, read_role, read_user};
 use super::keys::{Key, KeyError, refuse_repeated_kid};
+use super::token_id;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use campanile_wire::caller::PersonCaller;
 use campanile_wire::{ErrorCode, Id};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
-/// The last instant that a token may name: the end of the year 9999, in seconds.
-const INSTANT_S_MAX: f64 = 253_402_300_799.0;
 const KEYS_MAX: usize = 32;
-const ROLE_BYTES_MAX: usize = 128;
 /// Headers by which a token would bring or fetch its own key; they are refused so that no later code can trust them.
 const KEY_CARRYING_HEADERS: [&str; 4] = ["jwk", "jku", "x5u", "x5c"];
 
@@ -48,11 +48,22 @@ pub struct Claims {
     pub cadet: Option<Id>,
     /// The token's `exp` in milliseconds since 1970, without leeway.
     pub expires_at_ms: i64,
+    /// The token's `iat` in milliseconds since 1970.
+    pub issued_at_ms: Option<i64>,
+    /// By what the token can be revoked.
+    pub token_id: Arc<str>,
 }
 
 impl From<Claims> for PersonCaller {
     fn from(claims: Claims) -> Self {
-        Self { id: claims.user, role: claims.role, cadet: claims.cadet, expires_at_ms: claims.expires_at_ms }
+        Self {
+            id: claims.user,
+            role: claims.role,
+            cadet: claims.cadet,
+            expires_at_ms: claims.expires_at_ms,
+            token_id: Some(claims.token_id),
+            issued_at_ms: claims.issued_at_ms,
+        }
     }
 }
 
@@ -65,6 +76,9 @@ pub enum TokenError {
     /// Everything else is right, but `exp` is past.
     #[error("{}", ErrorCode::ExpiredToken)]
     Expired,
+    /// The token says `is_approved: false`.
+    #[error("{}", ErrorCode::NotApproved)]
+    NotApproved,
 }
 
 impl TokenError {
@@ -73,6 +87,7 @@ impl TokenError {
         match self {
             Self::Invalid(_) => ErrorCode::InvalidToken,
             Self::Expired => ErrorCode::ExpiredToken,
+            Self::NotApproved => ErrorCode::NotApproved,
         }
     }
 
@@ -81,6 +96,7 @@ impl TokenError {
         match self {
             Self::Invalid(reason) => reason,
             Self::Expired => "exp is past",
+            Self::NotApproved => "is_approved is false",
         }
     }
 }
@@ -113,23 +129,21 @@ impl Verifier {
     /// Whom the token speaks for at `now_ms` (milliseconds since 1970).
     ///
     /// # Errors
-    /// [`TokenError::Expired`] when only its time is over, [`TokenError::Invalid`] for everything else.
+    /// [`TokenError::NotApproved`] when it says so, [`TokenError::Expired`] when only its time is over, [`TokenError::Invalid`] for
+    /// everything else.
     pub fn verify(&self, token: &str, now_ms: i64) -> Result<Claims, TokenError> {
         let payload = self.signed_payload(token)?;
         let claims = strict_object(&payload).map_err(TokenError::Invalid)?;
         self.check_recipient(&claims)?;
-        let expires_at_ms = self.check_instants(&claims, now_ms)?;
-        let user = read_user(&claims)?;
-        let role = read_role(&claims)?;
-        let cadet = match claims.get("cadet_id") {
-            None | Some(Value::Null) => None,
-            Some(value) => Some(Id::from_json(value).ok_or(TokenError::Invalid("cadet_id is not an id"))?),
-        };
+        let (issued_at_ms, expires_at_ms) = self.check_instants(&claims, now_ms)?;
+        let (user, role, cadet) = (read_user(&claims)?, read_role(&claims)?, read_cadet(&claims)?);
+        check_approved(&claims)?;
         // Last, so that `expired_token` always means that a fresh token of the same kind would do.
         if now_ms >= expires_at_ms.saturating_add(self.leeway_ms()) {
             return Err(TokenError::Expired);
         }
-        Ok(Claims { user, role, cadet, expires_at_ms })
+        let token_id = token_id::of_jwt(claims.get("jti"), token);
+        Ok(Claims { user, role, cadet, expires_at_ms, issued_at_ms, token_id })
     }
 
     /// The payload's bytes, once a configured key has verified the signature over it.
@@ -179,8 +193,8 @@ impl Verifier {
         }
     }
 
-    /// Checks every instant but the expiry itself, and returns `exp` in milliseconds.
-    fn check_instants(&self, claims: &Map<String, Value>, now_ms: i64) -> Result<i64, TokenError> {
+    /// Checks every instant but the expiry itself, and returns `iat` and `exp` in milliseconds.
+    fn check_instants(&self, claims: &Map<String, Value>, now_ms: i64) -> Result<(Option<i64>, i64), TokenError> {
         let latest_ms = now_ms.saturating_add(self.leeway_ms());
         let expires_at_ms = read_instant_ms(claims, "exp")?.ok_or(TokenError::Invalid("exp is missing"))?;
         if read_instant_ms(claims, "nbf")?.is_some_and(|not_before_ms| not_before_ms > latest_ms) {
@@ -196,7 +210,7 @@ impl Verifier {
                 return Err(TokenError::Invalid("the lifetime is over the configured maximum"));
             }
         }
-        Ok(expires_at_ms)
+        Ok((issued_at_ms, expires_at_ms))
     }
 }
 
@@ -231,44 +245,6 @@ fn read_header(header: &Map<String, Value>) -> Result<(String, Option<String>), 
         None => Ok((alg.clone(), None)),
         Some(Value::String(kid)) => Ok((alg.clone(), Some(kid.clone()))),
         Some(_) => Err(TokenError::Invalid("kid is not a text")),
-    }
-}
-
-/// A NumericDate (RFC 7519 section 2), which may be fractional. A value of another type must never count as absent.
-fn read_instant_ms(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, TokenError> {
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    let seconds = match value {
-        Value::Number(number) => number.as_f64(),
-        _ => None,
-    };
-    match seconds {
-        Some(seconds) if (0.0..=INSTANT_S_MAX).contains(&seconds) => Ok(Some((seconds * 1000.0) as i64)),
-        _ => Err(TokenError::Invalid("exp, nbf or iat is not a number in range")),
-    }
-}
-
-fn read_user(claims: &Map<String, Value>) -> Result<Id, TokenError> {
-    // SimpleJWT signs refresh tokens with the same key; one of those must not open a connection.
-    if claims.get("token_type").is_some_and(|token_type| token_type != "access") {
-        return Err(TokenError::Invalid("token_type is not access"));
-    }
-    let user = match (claims.get("user_id"), claims.get("sub")) {
-        (Some(user_id), _) => Id::from_json(user_id),
-        // RFC 7519 section 4.1.2: sub is a text.
-        (None, Some(sub @ Value::String(_))) => Id::from_json(sub),
-        (None, _) => None,
-    };
-    user.ok_or(TokenError::Invalid("neither user_id nor sub is an id"))
-}
-
-fn read_role(claims: &Map<String, Value>) -> Result<Option<String>, TokenError> {
-    match claims.get("role") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(role)) if role.is_empty() => Ok(None),
-        Some(Value::String(role)) if role.len() <= ROLE_BYTES_MAX && !role.chars().any(char::is_control) => {
-            Ok(Some(role.clone()))
-        }
-        Some(_) => Err(TokenError::Invalid("role is not a text of at most 128 bytes")),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The rules of authentication as sentences, held against hand-made tokens and published test vectors.
 
 use super::api_key::{ApiKeyConfig, ApiKeySecret, ApiKeys};
+use super::introspection::read_answer;
+use super::jwks::{KeyCache, KeySet, OLD_MS, RENEW_MS, RETRY_MS, STALE_MS_MAX, Step, UNKNOWN_KID_MS};
 use super::jwt::{TokenError, TokenRules, Verifier};
 use super::keys::{Algorithm, Key, KeyConfig, KeyMaterial, keys_from_jwk_set};
 use super::origin::{AllowedOrigins, Carried};
 use super::secret::{self, SecretRule};
-use super::{Carriers, Source, choose, find_credentials};
+use super::{Carriers, Source, choose, cookie_value, find_credentials, is_public, peek};
 use base64::{Engine, engine::general_purpose};
 use campanile_wire::caller::{PersonCaller, ServiceCaller};
 use campanile_wire::{Caller, ErrorCode, Id};
@@ -505,7 +507,7 @@ proptest! {
         let allowed = AllowedOrigins::new(&["https://lms.example", "app.example"]).expect("a good list");
         let _ = allowed.allows(Some(&text), Some(&other), Carried::ByCookie);
         let _ = AllowedOrigins::new(&[&text]);
-        let carriers = Carriers { authorization: Some(&text), subprotocols: Some(&other), ticket: Some(&text), token: None };
+        let carriers = Carriers { authorization: Some(&text), subprotocols: Some(&other), ticket: Some(&text), token: None, cookie: cookie_value(&text, &other) };
         prop_assert!(find_credentials(&carriers, &Source::ALL).iter().all(|credential| !credential.text.is_empty()));
     }
 }
@@ -755,7 +757,7 @@ fn a_scope_allows_itself_and_its_narrower_forms() {
     check(&["publish:grade_update"], "publish", false);
     check(&["roster", "metrics"], "publish:grade_update", false);
     check(&["roster"], "roster", true);
-    for unknown in ["", "admin", "publish:", "publish:*", "roster:x", "Publish"] {
+    for unknown in ["", "root", "publish:", "publish:*", "roster:x", "Publish"] {
         assert!(api_keys(ApiKeySecret::Plain(PLAIN_KEY.into()), &[unknown], SecretRule::AnyForDev).is_err(), "{unknown}");
     }
     assert!(api_keys(ApiKeySecret::Plain(PLAIN_KEY.into()), &[], SecretRule::AnyForDev).is_err());
@@ -889,7 +891,8 @@ fn an_entry_that_cannot_be_compared_whole_is_refused() {
 // === choosing ===
 
 fn carriers() -> Carriers<'static> {
-    Carriers { authorization: Some("bearer  a"), subprotocols: Some("v1, bearer, b"), ticket: Some("c"), token: Some("d") }
+    let subprotocols = Some("v1, bearer, b");
+    Carriers { authorization: Some("bearer  a"), subprotocols, ticket: Some("c"), token: Some("d"), cookie: Some("e") }
 }
 
 fn found(carriers: &Carriers<'_>, sources: &[Source]) -> Vec<String> {
@@ -898,7 +901,7 @@ fn found(carriers: &Carriers<'_>, sources: &[Source]) -> Vec<String> {
 
 #[test]
 fn credentials_are_found_in_the_documented_order() {
-    assert_eq!(found(&carriers(), &Source::ALL), ["Bearer a", "Subprotocol b", "Ticket c", "Query d"]);
+    assert_eq!(found(&carriers(), &Source::ALL), ["Bearer a", "Subprotocol b", "Ticket c", "Query d", "Cookie e"]);
     let reversed = [Source::Query, Source::Ticket, Source::Subprotocol, Source::Bearer];
     assert_eq!(found(&carriers(), &reversed), ["Bearer a", "Subprotocol b", "Ticket c", "Query d"]);
 }
@@ -919,22 +922,21 @@ fn other_schemes_other_subprotocols_and_empty_values_are_no_credentials() {
             subprotocols: Some(subprotocols),
             ticket: Some(""),
             token: Some(""),
+            cookie: Some(""),
         };
         assert!(found(&carriers, &Source::ALL).is_empty(), "{authorization} {subprotocols}");
     }
 }
 
 fn person(id: impl Into<Id>) -> Caller {
-    Caller::Person(PersonCaller { id: id.into(), role: None, cadet: None, expires_at_ms: 0 })
+    let id = id.into();
+    Caller::Person(PersonCaller { id, role: None, cadet: None, expires_at_ms: 0, token_id: None, issued_at_ms: None })
 }
 
-/// Chooses among credentials of which each is judged as given, and expects a caller's key or a code.
+/// Chooses among credentials that were judged so, and expects a caller's key or a code.
 fn check_choice(verdicts: &[Result<Caller, ErrorCode>], expect: &str) {
-    let credentials = find_credentials(&carriers(), &Source::ALL);
-    let mut remaining = verdicts.iter().cloned();
-    let chosen = choose(&credentials[..verdicts.len()], |_| remaining.next().expect("one verdict each"));
+    let chosen = choose(verdicts.to_vec());
     assert_eq!(chosen.map_or_else(|code| code.as_str().to_owned(), |caller| caller.key()), expect);
-    assert_eq!(remaining.next(), None, "every credential is judged");
 }
 
 #[test]
@@ -950,4 +952,194 @@ fn the_first_credential_decides_and_a_valid_one_of_somebody_else_is_a_conflict()
     check_choice(&[Ok(person(1)), Err(ErrorCode::ExpiredToken)], "user:1");
     check_choice(&[Err(ErrorCode::ExpiredToken), Ok(person(1))], "expired_token");
     check_choice(&[Err(ErrorCode::InvalidTicket), Err(ErrorCode::InvalidToken)], "invalid_ticket");
+}
+
+#[test]
+fn the_scheme_token_is_read_as_bearer_is() {
+    let carriers = Carriers { authorization: Some("Token 9944b09199c62bcf"), ..Carriers::default() };
+    assert_eq!(found(&carriers, &Source::ALL), ["Bearer 9944b09199c62bcf"]);
+}
+
+// === what a token says of itself ===
+
+#[test]
+fn a_token_names_its_judge_and_an_opaque_one_names_none() {
+    let named = peek(ED_TOKEN).expect("a JWT");
+    assert_eq!((named.issuer.as_deref(), named.kid.as_deref()), (Some("https://lms.example"), Some("ed-1")));
+    assert_eq!(peek("a.b.c"), None);
+    for opaque in ["9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b", "", "..", "eyJ1c2VyIjoxfQ.ZxYzAB.c2ln", "k3:1abc:sig"] {
+        assert_eq!(peek(opaque), None, "{opaque}");
+    }
+}
+
+#[test]
+fn a_token_is_revoked_by_its_jti_or_else_by_a_hash_of_it() {
+    let verified = verifier(TokenRules::default());
+    let claims = |changes: Value| verified.verify(&token(&changes), NOW_MS).expect("a good token");
+    let named = claims(json!({"jti": "t-1", "iat": NOW_S - 7}));
+    assert_eq!((&*named.token_id, named.issued_at_ms), ("t-1", Some(NOW_MS - 7_000)));
+    for jti in [json!(null), json!(7), json!(""), json!("x".repeat(256)), json!("a\nb")] {
+        let id = claims(json!({"jti": jti})).token_id;
+        assert!(id.starts_with("jwt:") && id.len() == 36, "{jti}: {id}");
+    }
+}
+
+#[test]
+fn who_is_not_approved_is_told_so_and_nothing_but_true_and_false_is_believed() {
+    check_claims(&json!({"is_approved": true}), &json!(1));
+    check_claims(&json!({"is_approved": false}), &json!("not_approved"));
+    check_claims(&json!({"is_approved": false, "exp": NOW_S - 600}), &json!("not_approved"));
+    for wrong in [json!("false"), json!(0), json!([])] {
+        check_claims(&json!({"is_approved": wrong}), &json!("invalid_token"));
+    }
+}
+
+// === cookies, answers, addresses ===
+
+#[test]
+fn a_cookie_is_found_by_its_whole_name_and_two_of_one_name_cancel_out() {
+    for (header, expect) in [
+        ("sessionid=abc", Some("abc")),
+        ("csrftoken=x; sessionid=\"abc\"; theme=dark", Some("abc")),
+        ("sessionid=a; sessionid=a", Some("a")),
+        ("sessionid=a; sessionid=b", None),
+        ("xsessionid=a; sessionid2=b", None),
+        ("sessionid", None),
+        ("", None),
+    ] {
+        assert_eq!(cookie_value(header, "sessionid"), expect, "{header}");
+    }
+}
+
+fn check_answer(answer: &Value, expect: &Value) {
+    let said = match read_answer(answer.to_string().as_bytes(), "opaque", NOW_MS, 3_600_000) {
+        Ok(Ok(person)) => {
+            json!([person.id.to_json(), person.role, person.expires_at_ms - NOW_MS, person.issued_at_ms.map(|at| at - NOW_MS)])
+        }
+        Ok(Err(code)) => json!(code.as_str()),
+        Err(_) => json!("no answer"),
+    };
+    assert_eq!(&said, expect, "{answer}");
+}
+
+#[test]
+fn a_host_s_answer_is_read_as_the_claims_of_a_token() {
+    check_answer(&json!({"active": true, "user_id": 7, "role": "cadet"}), &json!([7, "cadet", 3_600_000, 0]));
+    check_answer(
+        &json!({"active": true, "sub": "ada", "exp": null, "iat": NOW_S - 5}),
+        &json!(["ada", null, 3_600_000, -5_000]),
+    );
+    check_answer(&json!({"active": true, "username": "ada", "exp": NOW_S + 60}), &json!(["ada", null, 60_000, 0]));
+    // However long the host says, it is asked again within an hour.
+    check_answer(&json!({"active": true, "user_id": 7, "exp": NOW_S + 86_400}), &json!([7, null, 3_600_000, 0]));
+    check_answer(&json!({"active": false}), &json!("invalid_token"));
+    check_answer(&json!({"active": true, "user_id": 7, "is_approved": false}), &json!("not_approved"));
+    check_answer(&json!({"active": true, "user_id": 7, "exp": NOW_S}), &json!("expired_token"));
+    for nonsense in [
+        json!({}),
+        json!({"active": "yes", "user_id": 7}),
+        json!({"active": true}),
+        json!({"active": true, "user_id": []}),
+        json!([]),
+    ] {
+        check_answer(&nonsense, &json!("no answer"));
+    }
+}
+
+#[test]
+fn only_the_public_internet_is_public() {
+    let public =
+        ["8.8.8.8", "1.1.1.1", "100.63.255.255", "100.128.0.1", "172.32.0.1", "192.0.1.1", "2606:4700::1111", "2a00:1450::1"];
+    let special = [
+        "0.0.0.0",
+        "10.0.0.1",
+        "100.64.0.1",
+        "100.127.255.255",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.8",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:8.8.8.8",
+        "::8.8.8.8",
+        "64:ff9b::808:808",
+        "100::1",
+        "2001::1",
+        "2001:db8::1",
+        "2002:808:808::1",
+        "3fff::1",
+        "fc00::1",
+        "fd00::1",
+        "fe80::1",
+        "fec0::1",
+        "ff02::1",
+    ];
+    for (list, expect) in [(&public[..], true), (&special[..], false)] {
+        for address in list {
+            assert_eq!(is_public(address.parse().expect("an address")), expect, "{address}");
+        }
+    }
+}
+
+// === key sets ===
+
+/// The one key of the sets here.
+fn key_set(kid: &str) -> KeySet {
+    let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    KeySet::read(&json!({"keys": [jwk]}).to_string(), &[Algorithm::EdDsa], &TokenRules::default()).expect("a good set")
+}
+
+fn step(cache: &KeyCache, kid: &str, at_ms: i64) -> &'static str {
+    match cache.step(Some(kid), at_ms) {
+        Step::Judge(_) => "judge",
+        Step::JudgeAndRenew(_) => "renew behind",
+        Step::Fetch => "fetch",
+        Step::Unavailable => "unavailable",
+    }
+}
+
+#[test]
+fn an_issuer_is_asked_by_time_and_not_by_how_many_tokens_come() {
+    let mut cache = KeyCache::default();
+    assert_eq!(step(&cache, "a", 0), "fetch");
+    cache.failed(0);
+    assert_eq!((step(&cache, "a", RETRY_MS - 1), step(&cache, "a", RETRY_MS)), ("unavailable", "fetch"));
+    cache.fetched(key_set("a"), 0);
+    assert_eq!((step(&cache, "a", 0), step(&cache, "b", 0)), ("judge", "judge"), "an unknown key has just been looked for");
+    assert_eq!((step(&cache, "b", UNKNOWN_KID_MS - 1), step(&cache, "b", UNKNOWN_KID_MS)), ("judge", "fetch"));
+    assert_eq!((step(&cache, "a", RENEW_MS), step(&cache, "a", OLD_MS)), ("renew behind", "fetch"));
+}
+
+#[test]
+fn the_last_set_judges_while_its_issuer_is_down_but_not_for_ever() {
+    let mut cache = KeyCache::default();
+    cache.fetched(key_set("a"), 0);
+    cache.failed(OLD_MS);
+    assert_eq!((step(&cache, "a", OLD_MS), step(&cache, "b", OLD_MS)), ("judge", "unavailable"));
+    assert_eq!(step(&cache, "a", OLD_MS + RETRY_MS), "renew behind");
+    cache.failed(STALE_MS_MAX - 1);
+    assert_eq!((step(&cache, "a", STALE_MS_MAX - 1), step(&cache, "a", STALE_MS_MAX)), ("judge", "unavailable"));
+}
+
+#[test]
+fn of_a_published_set_only_public_keys_of_allowed_algorithms_count() {
+    let read = |jwk: Value, algorithms: &[Algorithm]| {
+        KeySet::read(&json!({"keys": [jwk]}).to_string(), algorithms, &TokenRules::default()).is_ok()
+    };
+    let ed = json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    assert!(read(ed.clone(), &[Algorithm::EdDsa]));
+    assert!(!read(ed, &[Algorithm::Rs256]));
+    let secret = json!({"kty": "oct", "k": "c3RyZW5ndGggaXMgbm90IHdoYXQgaXMgdGVzdGVkIGhlcmUhIQ"});
+    assert!(!read(secret, &[Algorithm::Hs256]), "what is published is no secret");
 }

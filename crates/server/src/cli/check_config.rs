@@ -3,6 +3,7 @@
 use super::Source;
 use crate::app::{self, without_password};
 use crate::auth::SecretRule;
+use crate::certificate::Certificate;
 use crate::config::{Config, Setting};
 use crate::log;
 use anyhow::Result;
@@ -76,7 +77,10 @@ impl Findings {
             config.origins().map(drop),
             app::registry(config).map(drop),
             app::judge_routes(config),
+            config.check_bind(),
+            config.proxies().map(drop),
             config.sync_sources().map(drop),
+            config.tls.as_ref().map(Certificate::load).transpose().map(drop),
             log::check(&config.log),
         ];
         self.errors.extend(judged.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")));
@@ -92,10 +96,7 @@ impl Findings {
         warn(config.api_key.is_empty(), "there is no [[api_key]]: no service can publish");
         let plain = config.api_key.iter().any(crate::config::ApiKeyEntry::holds_key);
         warn(plain, "an [[api_key]] holds the key itself; give key_sha256, and the file tells nobody how to sign in");
-        warn(
-            !config.listen.ip().is_loopback(),
-            "listen is no loopback address: what comes from outside should come through a proxy that speaks TLS",
-        );
+        warn(config.insecure_public_bind, "insecure_public_bind is on: without TLS everybody on the way reads the tokens");
         warn(
             config.limits.pong_ms + config.limits.heartbeat_ms > NOTICE_MS,
             "limits.heartbeat_ms and pong_ms: a connection that is gone is noticed only after more than two minutes",

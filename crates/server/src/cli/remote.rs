@@ -10,6 +10,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a connection may take to be made.
@@ -25,6 +26,9 @@ pub(super) struct Place {
     /// The server's address; by default the `listen` of the configuration, http://127.0.0.1:8000 without one.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Certificates (PEM) that are trusted besides the system's, where the server's own authority signed its certificate.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Uses the keys of the `--dev` server of this folder (or of --store).
     #[arg(long)]
     pub(super) dev: bool,
@@ -94,7 +98,8 @@ impl Place {
                 IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
                 ip => ip,
             };
-            return Ok(format!("http://{}", std::net::SocketAddr::new(ip, config.listen.port())));
+            let scheme = if config.tls.is_some() { "https" } else { "http" };
+            return Ok(format!("{scheme}://{}", std::net::SocketAddr::new(ip, config.listen.port())));
         };
         let parsed = reqwest::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let parsed = parsed.filter(|url| url.query().is_none() && url.username().is_empty() && url.password().is_none());
@@ -103,7 +108,7 @@ impl Place {
     }
 
     pub(super) fn server(&self) -> Result<Server> {
-        Server::at(self.base()?)
+        Server::at(self.base()?, self.ca_file.as_deref())
     }
 
     /// Where the reader's tokens come from.
@@ -135,7 +140,7 @@ impl Tokens {
 }
 
 impl Server {
-    pub(super) fn at(base: String) -> Result<Self> {
+    fn at(base: String, ca_file: Option<&Path>) -> Result<Self> {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_MAX)
             // A credential goes to the named server and nowhere else.
@@ -143,6 +148,12 @@ impl Server {
             .user_agent(concat!("campanile/", env!("CARGO_PKG_VERSION")));
         if base.starts_with("http://127.") || base.starts_with("http://localhost") || base.starts_with("http://[::1]") {
             builder = builder.no_proxy();
+        }
+        if let Some(path) = ca_file {
+            let pem = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
+            let certificates = certificates.with_context(|| format!("{} holds no certificate as PEM", path.display()))?;
+            builder = builder.tls_certs_merge(certificates);
         }
         Ok(Self { http: builder.build().context("making an HTTP client")?, base })
     }
@@ -178,7 +189,15 @@ impl Server {
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> Failure {
         let base = &self.base;
         Failure::Unreachable(if error.is_connect() {
-            format!("{base} cannot be reached: {}. Is the server started, and is this its address (--url)?", cause(error))
+            format!(
+                "{base} cannot be reached: {}. {}",
+                cause(error),
+                if cause(error).contains("certificate") {
+                    "Is its authority trusted here (--ca-file), and does it name this host?"
+                } else {
+                    "Is the server started, and is this its address (--url)?"
+                }
+            )
         } else if error.is_timeout() {
             format!("{base} did not answer in time")
         } else {
@@ -303,7 +322,7 @@ mod tests {
 
     fn base(url: &str) -> Result<String, String> {
         let source = Source::default();
-        Place { url: Some(url.into()), dev: false, source }.base().map_err(|error| error.to_string())
+        Place { url: Some(url.into()), ca_file: None, dev: false, source }.base().map_err(|error| error.to_string())
     }
 
     #[test]

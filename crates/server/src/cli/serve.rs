@@ -3,10 +3,12 @@
 use super::Source;
 use crate::app::App;
 use crate::certificate::Certificate;
+use crate::config::Flag;
 use crate::demo::{self, DevKeys};
 use crate::listen::Listening;
 use crate::notify::{self, State};
 use crate::reload::Reload;
+use crate::telemetry::reports;
 use crate::{http, listen, log};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -44,11 +46,18 @@ impl Serve {
     pub(super) async fn run(self) -> Result<()> {
         // A hangup that comes early must not end the process.
         let hangups = if self.dev { None } else { Some(signal(SignalKind::hangup())?) };
-        let given = self.source.given(self.listen.as_ref());
+        let mut given = self.source.given(self.listen.as_ref());
+        let insists = self.insecure_public_bind.then_some("insecure_public_bind");
+        given.flags.extend(insists.map(|path| Flag {
+            path: path.into(),
+            text: "true".into(),
+            name: "--insecure-public-bind".into(),
+        }));
         let loaded = given.load()?;
         let mut config = loaded.config.clone();
-        config.insecure_public_bind |= self.insecure_public_bind;
-        log::start(&config.log)?;
+        // Dropped at the end: what waits for the disk or for Sentry leaves then.
+        let reports = reports::start(&config.telemetry)?;
+        let _log = log::start_server(&config.log, self.dev, reports.is_some())?;
         if self.dev && !config.listen.ip().is_loopback() {
             bail!("--dev listens on a loopback address only, not on {}", config.listen);
         }
@@ -95,6 +104,9 @@ impl Serve {
         stop.cancel();
         served.await.context("the listener ended early")?;
         workers.wait().await;
+        let ending = app.clone();
+        // It blocks until the collector has answered.
+        let _ = tokio::task::spawn_blocking(move || ending.telemetry.shut_down()).await;
         tracing::info!("stopped");
         Ok(())
     }

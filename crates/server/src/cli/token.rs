@@ -118,7 +118,8 @@ pub(super) fn sign(config: &Config, wish: Wish, now_ms: i64) -> Result<(String, 
 fn refusal(config: &Config, dev: bool, token: &str, now_ms: i64) -> Option<String> {
     let rule = if dev { SecretRule::AnyForDev } else { SecretRule::Strong };
     match config.verifier(rule) {
-        Ok(verifier) => verifier.verify(token, now_ms).err().map(|error| error.reason().to_owned()),
+        Ok(None) => Some("no configured key judges tokens: others do".into()),
+        Ok(Some(verifier)) => verifier.verify(token, now_ms).err().map(|error| error.reason().to_owned()),
         Err(error) => Some(format!("{error:#}")),
     }
 }

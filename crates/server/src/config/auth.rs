@@ -1,13 +1,18 @@
 //! `[auth]` and `[[api_key]]`: who people and services are.
 
+use super::credential::{CookieEntry, IntrospectionEntry, JwksEntry};
 use crate::auth::{
     Algorithm, ApiKeyConfig, ApiKeySecret, Key, KeyConfig, KeyMaterial, SecretRule, Source, TokenRules, Verifier,
 };
+use crate::introspection::Introspection;
+use crate::issuer::{FETCH_TIME_MAX, IssuerConfig};
 use anyhow::{Context, Result, bail};
+use campanile_journal::Clock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use std::sync::Arc;
 
 /// How tokens are judged.
 #[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -29,9 +34,16 @@ pub struct Auth {
     /// How far the clocks of issuer and server may differ, in seconds.
     #[schemars(range(min = 0, max = 3_600), extend("default" = LEEWAY_S))]
     pub leeway_s: Option<u32>,
-    /// The longest accepted life of a token, in seconds; any without it.
+    /// The longest accepted life of a token, in seconds; any without it. Revocations are forgotten after so long, without it never.
     #[schemars(range(min = 1, max = 315_360_000), example = 86_400)]
     pub lifetime_s_max: Option<u32>,
+    /// Issuers that publish their keys.
+    #[schemars(example = serde_json::json!([{ "issuer": "https://sso.example", "jwks_url": "https://sso.example/jwks", "algorithms": ["RS256"] }]))]
+    pub jwks: Vec<JwksEntry>,
+    /// The cookie that may speak for a person, with a present and allowed Origin alone.
+    pub cookie: Option<CookieEntry>,
+    /// Whom to ask about opaque tokens and sessions.
+    pub introspection: Option<IntrospectionEntry>,
     /// Where credentials are looked for; all places by default.
     #[schemars(extend("default" = Source::ALL))]
     pub sources: Option<Vec<Source>>,
@@ -47,7 +59,8 @@ impl std::fmt::Debug for Auth {
 }
 
 impl Auth {
-    pub(super) fn verifier(&self, rule: SecretRule) -> Result<Verifier> {
+    /// The verifier of tokens by configured keys; none where other judges are configured and no key is.
+    pub(super) fn verifier(&self, rule: SecretRule) -> Result<Option<Verifier>> {
         let mut keys = Vec::new();
         if let Some(secret) = &self.hs256_secret {
             let config = KeyConfig { algorithm: Algorithm::Hs256, kid: None, material: KeyMaterial::Secret(secret.clone()) };
@@ -57,15 +70,49 @@ impl Auth {
             let config = KeyConfig { algorithm: entry.algorithm, kid: entry.kid.clone(), material: entry.material()? };
             keys.push(Key::new(&config, rule).context("auth.key")?);
         }
-        let defaults = TokenRules::default();
-        let rules = TokenRules {
-            issuer: self.issuer.clone(),
-            audience: self.audience.clone(),
+        let has_other_judges = self.introspection.is_some() || !self.jwks.is_empty();
+        if keys.is_empty() && has_other_judges {
+            return Ok(None);
+        }
+        let rules = self.rules(self.issuer.clone(), self.audience.clone());
+        Verifier::new(keys, rules)
+            .map(Some)
+            .context("auth: set hs256_secret, a [[auth.key]], an [[auth.jwks]] or [auth.introspection]")
+    }
+
+    fn rules(&self, issuer: Option<String>, audience: Option<String>) -> TokenRules {
+        TokenRules {
+            issuer,
+            audience,
             leeway_s: self.leeway_s.unwrap_or(LEEWAY_S),
             lifetime_s_max: self.lifetime_s_max,
-            ..defaults
+            ..TokenRules::default()
+        }
+    }
+
+    /// The issuers that publish their keys.
+    pub(crate) fn issuers(&self) -> Vec<IssuerConfig> {
+        let config = |entry: &JwksEntry| IssuerConfig {
+            issuer: entry.issuer.clone(),
+            jwks_url: entry.jwks_url.clone(),
+            algorithms: entry.algorithms.clone(),
+            allow_private_addresses: entry.allow_private_addresses,
+            fetch_time_max: FETCH_TIME_MAX,
+            rules: self.rules(Some(entry.issuer.clone()), entry.audience.clone().or_else(|| self.audience.clone())),
         };
-        Verifier::new(keys, rules).context("auth: set hs256_secret, or a [[auth.key]]")
+        self.jwks.iter().map(config).collect()
+    }
+
+    /// The host to ask about opaque tokens and sessions.
+    pub(crate) fn introspection(&self, clock: &Arc<dyn Clock>) -> Result<Option<Arc<Introspection>>> {
+        let port = |entry: &IntrospectionEntry| Introspection::new(entry.config(), Arc::clone(clock));
+        self.introspection.as_ref().map(port).transpose()
+    }
+
+    /// From its revocation on, no token lives longer than this; none where lives are not limited.
+    pub(crate) fn token_life_ms_max(&self) -> Option<i64> {
+        let leeway_s = i64::from(self.leeway_s.unwrap_or(LEEWAY_S));
+        self.lifetime_s_max.map(|life_s| (i64::from(life_s) + 2 * leeway_s) * 1_000)
     }
 }
 

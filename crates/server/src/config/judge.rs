@@ -6,15 +6,25 @@ use super::layers::{Layered, nearest_path};
 use super::spelling::{child, nearest, suggestion};
 use serde_json::{Map, Value};
 
-/// Everything in this layer that the description does not allow.
-pub fn judge(layer: &Layered) -> Vec<Fault> {
-    let mut judge = Judge { layer, faults: Vec::new() };
+/// Everything in one layer that the description does not allow. What a table lacks may stand in another layer.
+pub fn judge_layer(layer: &Layered) -> Vec<Fault> {
+    judge(layer, false)
+}
+
+/// The same for all layers together.
+pub fn judge_whole(layers: &Layered) -> Vec<Fault> {
+    judge(layers, true)
+}
+
+fn judge(layer: &Layered, is_whole: bool) -> Vec<Fault> {
+    let mut judge = Judge { layer, is_whole, faults: Vec::new() };
     judge.table("", &layer.values, Node::root());
     judge.faults
 }
 
 struct Judge<'a> {
     layer: &'a Layered,
+    is_whole: bool,
     faults: Vec<Fault>,
 }
 
@@ -35,6 +45,10 @@ impl Judge<'_> {
                     self.fault(&inner, sentence);
                 }
             }
+        }
+        // An entry of a list comes from one layer.
+        if !self.is_whole && !path.ends_with(']') {
+            return;
         }
         for name in node.required().into_iter().filter(|name| !fields.contains_key(*name)) {
             self.fault(path, format!("`{path}` lacks `{name}`"));

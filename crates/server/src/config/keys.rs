@@ -204,8 +204,8 @@ fn collect(node: Node<'static>, names: &[String], reloads: bool, keys: &mut Vec<
 /// Whether the place is written with a header of its own.
 pub fn holds_tables(node: Node<'_>) -> bool {
     match node.kind() {
-        Kind::Table(_) | Kind::Entries(_) => true,
-        Kind::List(item) => matches!(item.kind(), Kind::Table(_)),
+        Kind::Table(_) => true,
+        Kind::List(item) | Kind::Entries(item) => matches!(item.kind(), Kind::Table(_)),
         _ => false,
     }
 }

@@ -93,22 +93,22 @@ impl Layered {
         self.places.extend(upper.places);
     }
 
-    /// Sets one value, or takes it away.
-    pub fn set(&mut self, names: &[String], value: Option<Value>, place: Option<&Place>) {
+    /// Sets one value.
+    pub fn set(&mut self, names: &[String], value: Value, place: &Place) {
         let Some((last, tables)) = names.split_last() else { return };
-        if let (Some(value), Some(place)) = (&value, place) {
-            self.note(spelling::path(names), value, place);
-        }
+        self.note(spelling::path(names), &value, place);
         let mut table = &mut self.values;
         for name in tables {
             let inner = table.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
             let Value::Object(inner) = inner else { return };
             table = inner;
         }
-        match value {
-            Some(value) => drop(table.insert(last.clone(), value)),
-            None => drop(table.remove(last)),
-        }
+        table.insert(last.clone(), value);
+    }
+
+    /// Takes one value away, and the tables that are empty then: an empty table is not the same as none.
+    pub fn unset(&mut self, names: &[String]) {
+        unset(&mut self.values, names);
     }
 
     /// Notes one place for a value and all that is in it.
@@ -128,6 +128,19 @@ impl Layered {
         }
         self.places.insert(path, place.clone());
     }
+}
+
+fn unset(table: &mut Map<String, Value>, names: &[String]) {
+    let Some((first, rest)) = names.split_first() else { return };
+    if let (Some(Value::Object(inner)), false) = (table.get_mut(first), rest.is_empty()) {
+        unset(inner, rest);
+        if !inner.is_empty() {
+            return;
+        }
+    } else if !rest.is_empty() {
+        return;
+    }
+    table.remove(first);
 }
 
 fn merge(lower: &mut Map<String, Value>, upper: Map<String, Value>) {
@@ -215,7 +228,7 @@ pub fn read_environment(variables: &[(String, String)]) -> Result<Layered, Vec<F
     for (name, key, text) in variables.iter().filter_map(own) {
         let place = Place::Variable(name.clone());
         match read_variable(&name, &key, text, variables) {
-            Ok((names, value)) => layer.set(&names, Some(value), Some(&place)),
+            Ok((names, value)) => layer.set(&names, value, &place),
             Err(sentence) => faults.push(Fault::at(place, sentence)),
         }
     }
@@ -256,7 +269,7 @@ pub fn read_flags(flags: &[Flag]) -> Result<Layered, Vec<Fault>> {
             None => Err(format!("unknown key `{}`{}", flag.path, spelling::suggestion(nearest_path(&flag.path)))),
         });
         match value {
-            Ok((names, value)) => layer.set(&names, Some(value), Some(&place)),
+            Ok((names, value)) => layer.set(&names, value, &place),
             Err(sentence) => faults.push(Fault::at(place, sentence)),
         }
     }

@@ -58,11 +58,14 @@ impl Given {
         for layer in [file, layers::read_environment(&self.variables), layers::read_flags(&self.flags)] {
             match layer {
                 Ok(layer) => {
-                    faults.extend(judge::judge(&layer));
+                    faults.extend(judge::judge_layer(&layer));
                     all.lay(layer);
                 }
                 Err(more) => faults.extend(more),
             }
+        }
+        if faults.is_empty() {
+            faults = judge::judge_whole(&all);
         }
         if faults.is_empty() { Loaded::of(all).map_err(|fault| Faults(vec![fault])) } else { Err(Faults(faults)) }
     }
@@ -119,8 +122,10 @@ impl Loaded {
     pub fn reloaded_as(&self, next: &Self) -> Result<Self, Fault> {
         let mut layers = next.layers.clone();
         for key in keys::values().filter(|key| !key.reloads) {
-            let place = self.layers.place(&key.path());
-            layers.set(&key.names, self.layers.get(&key.names).cloned(), place);
+            match (self.layers.get(&key.names), self.layers.place(&key.path())) {
+                (Some(value), Some(place)) => layers.set(&key.names, value.clone(), place),
+                _ => layers.unset(&key.names),
+            }
         }
         Self::of(layers)
     }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod bind;
+mod credential;
 mod event_type;
 mod fault;
 mod judge;
@@ -14,20 +15,23 @@ pub mod reference;
 mod route;
 mod spelling;
 mod sync;
+mod telemetry;
 mod tls;
 
 #[cfg(test)]
 mod tests;
 
 pub use auth::{ApiKeyEntry, Auth, KeyEntry};
+pub use credential::{CookieEntry, IntrospectionEntry, JwksEntry};
 pub use event_type::EventTypeEntry;
 pub use fault::{Fault, Faults};
 pub use layers::{Flag, Place};
 pub use limits::Limits;
 pub use load::{Change, Given, Loaded, Setting};
-pub use log::Log;
+pub use log::{Log, LogFormat, LogLevel, LogLevels, LogRotation};
 pub use route::{Reject, RouteEntry};
 pub use sync::{SyncSetting, SyncSourceEntry};
+pub use telemetry::Telemetry;
 pub use tls::Tls;
 
 use crate::auth::{AllowedOrigins, ApiKeys, SecretRule, Verifier};
@@ -78,6 +82,8 @@ pub struct Config {
     pub limits: Limits,
     /// Logging.
     pub log: Log,
+    /// Traces and error reports.
+    pub telemetry: Telemetry,
 }
 
 impl Default for Config {
@@ -96,16 +102,17 @@ impl Default for Config {
             route: BTreeMap::new(),
             limits: Limits::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }
 
 impl Config {
-    /// The verifier of people's tokens.
+    /// The verifier of people's tokens by configured keys; none where only other judges are configured.
     ///
     /// # Errors
     /// When there is no key, or one is weak, malformed or not readable.
-    pub fn verifier(&self, rule: SecretRule) -> Result<Verifier> {
+    pub fn verifier(&self, rule: SecretRule) -> Result<Option<Verifier>> {
         self.auth.verifier(rule)
     }
 

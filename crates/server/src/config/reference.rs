@@ -149,8 +149,9 @@ pub fn toml_example() -> String {
     for key in keys() {
         let name = key.names.last().expect("a key has a name");
         if holds_tables(key.node) {
-            // A table of known keys may stand empty; an entry of a list may not.
-            let mark = if matches!(key.node.kind(), Kind::Table(_)) { "" } else { "#" };
+            // A table of keys that have defaults may stand empty; an entry of a list may not.
+            let may_be_empty = matches!(key.node.kind(), Kind::Table(_)) && key.node.required().is_empty();
+            let mark = if may_be_empty { "" } else { "#" };
             let _ = write!(text, "\n# {}\n{mark}{}\n", key.node.description(), header(&key));
         } else {
             let _ = write!(text, "# {}\n#{name} = {}\n", comment(&key), inline(&shown(&key)));

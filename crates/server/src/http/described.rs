@@ -4,6 +4,7 @@ use crate::http::frames;
 use crate::http::schemas::{Schemas, any_of, count, instant, reference};
 use crate::identity::TICKET_MS;
 use campanile_contract::{EventType, PUBLISH_EVENTS_MAX, Registry};
+use campanile_live::CONNECTIONS_LISTED_MAX;
 use serde_json::{Value, json};
 
 /// A route for its readers.
@@ -58,7 +59,8 @@ pub(crate) const HEALTHZ: Described = Described { name: "get_healthz", summary: 
 
 pub(crate) const READYZ: Described = Described {
     name: "get_readyz",
-    summary: "The store answers, and this node has applied its log.",
+    summary: "The store answers, and this node has applied its log. With `verbose`, the same as JSON, with what was looked at.",
+    parameters: &["verbose"],
     refusals: &[500, 503],
     ..INDEX
 };
@@ -139,6 +141,16 @@ pub(crate) const TICKET: Described = Described {
     refusals: &[401, 403, 422, 429, 500, 503, 507],
 };
 
+pub(crate) const SESSIONS: Described = Described {
+    name: "list_sessions",
+    summary: "The open connections of the node that answers: one's own, or for administrators everybody's.",
+    allowed: Allowed::Known,
+    parameters: &["user_id"],
+    body: None,
+    answer: Answer::Json { status: 200, schema: "Sessions" },
+    refusals: &[401, 403, 422, 429, 500, 503],
+};
+
 /// Places the schemas that the descriptions name.
 pub(crate) fn place(schemas: &mut Schemas, registry: &Registry) {
     schemas.place(
@@ -151,6 +163,26 @@ pub(crate) fn place(schemas: &mut Schemas, registry: &Registry) {
     );
     place_publish(schemas, registry);
     place_poll(schemas);
+    place_sessions(schemas);
+}
+
+fn place_sessions(schemas: &mut Schemas) {
+    let session = json!({
+        "type": "object",
+        "required": ["connection", "user_id", "token_id", "transport", "address", "since"],
+        "properties": {
+            "connection": { "type": "string", "description": "as `connection_established` named it" },
+            "user_id": { "type": ["integer", "string"] },
+            "token_id": { "type": ["string", "null"], "description": "what its credential is called when it is revoked" },
+            "transport": { "enum": ["ws", "sse", "poll"] },
+            "address": { "type": "string" },
+            "since": instant(),
+        },
+    });
+    let session = schemas.place("Session", session);
+    let list = json!({ "type": "array", "maxItems": CONNECTIONS_LISTED_MAX, "items": session });
+    let answer = json!({ "type": "object", "required": ["sessions"], "properties": { "sessions": list } });
+    schemas.place("Sessions", answer);
 }
 
 fn place_publish(schemas: &mut Schemas, registry: &Registry) {

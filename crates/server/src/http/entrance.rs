@@ -1,11 +1,12 @@
 //! What every request brings: its credential, its cursor, and what it wants to read.
 
 use crate::app::App;
-use crate::auth::Carriers;
+use crate::auth::{Carriers, cookie_value};
 use crate::gate::{Standing, TooMany};
 use crate::http::Peer;
-use crate::http::around::{Told, origin_allowed};
+use crate::http::around::{Told, cookie_allowed, origin_allowed};
 use crate::http::problem::Problem;
+use crate::measures::RestCaller;
 use axum::extract::Query;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -85,6 +86,7 @@ impl Asked {
 /// The caller of a request, whatever it wants.
 pub(crate) async fn caller(app: &App, parts: &Parts, asked: &Asked) -> Result<Caller, Refusal> {
     if !origin_allowed(app, &parts.headers) {
+        app.identity.count("origin", Some(ErrorCode::OriginNotAllowed));
         return Err(ErrorCode::OriginNotAllowed.into());
     }
     let carriers = Carriers {
@@ -92,8 +94,24 @@ pub(crate) async fn caller(app: &App, parts: &Parts, asked: &Asked) -> Result<Ca
         subprotocols: text(&parts.headers, header::SEC_WEBSOCKET_PROTOCOL.as_str()),
         ticket: asked.get("ticket"),
         token: asked.get("token"),
+        cookie: cookie(app, &parts.headers),
     };
-    app.identity.caller(&carriers, &app.node).await
+    let found = app.identity.caller(&carriers, &app.node).await;
+    match &found {
+        Ok(Caller::Person(person)) => app.telemetry.note_person(&person.id),
+        Ok(Caller::Service(_)) => {}
+        Err(refusal) => app.measures.auth_refused(refusal.code),
+    }
+    found
+}
+
+/// The configured cookie, where a page that may speak to us sent it. Without an Origin nobody knows which page did, and the cookie speaks
+/// for nobody: against cross-site requests it is as if it were not there.
+fn cookie<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
+    let config = app.config();
+    let name = &config.auth.cookie.as_ref()?.name;
+    let value = text(headers, header::COOKIE.as_str()).and_then(|header| cookie_value(header, name))?;
+    cookie_allowed(app, headers).then_some(value)
 }
 
 /// The caller of a REST request, under the hourly limits; a request without a valid credential counts for its address.
@@ -104,13 +122,24 @@ pub(crate) async fn rest_caller(app: &App, parts: &Parts, asked: &Asked) -> Resu
                 Caller::Service(service) => app.identity.rate_of(&service.name),
                 Caller::Person(_) => None,
             };
-            judged(parts, app.gate.admit(&caller, rate))?;
+            let kind = if rate.is_some() { RestCaller::Service } else { RestCaller::Person };
+            let admitted = app.gate.admit(&caller, rate);
+            count(app, kind, &admitted);
+            judged(parts, admitted)?;
             Ok(caller)
         }
         Err(refusal) => {
-            judged(parts, app.gate.admit_anonymous(asked.address))?;
+            let admitted = app.gate.admit_anonymous(asked.address);
+            count(app, RestCaller::Anonymous, &admitted);
+            judged(parts, admitted)?;
             Err(refusal.into())
         }
+    }
+}
+
+fn count(app: &App, caller: RestCaller, admitted: &Result<Standing, TooMany>) {
+    if admitted.is_err() {
+        app.measures.rest_refused(caller);
     }
 }
 

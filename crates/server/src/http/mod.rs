@@ -3,6 +3,7 @@
 mod around;
 mod asyncapi;
 mod body;
+mod debug;
 mod described;
 pub(crate) mod documents;
 mod entrance;
@@ -16,6 +17,7 @@ mod poll;
 mod problem;
 mod publish;
 mod schemas;
+mod sessions;
 mod sse;
 mod ticket;
 mod ws;
@@ -60,6 +62,7 @@ const FIXED: &[Fixed] = &[
     Fixed { method: Post, path: "/api/events", serve: |via| on(via, publish::publish), described: &described::PUBLISH },
     Fixed { method: Get, path: "/api/poll", serve: |via| on(via, poll::poll), described: &described::POLL },
     Fixed { method: Post, path: "/api/ticket", serve: |via| on(via, ticket::issue), described: &described::TICKET },
+    Fixed { method: Get, path: "/api/access/sessions", serve: |via| on(via, sessions::sessions), described: &described::SESSIONS },
     Fixed { method: Get, path: "/api/openapi.json", serve: |via| on(via, openapi::openapi), described: &described::OPENAPI },
     Fixed { method: Get, path: "/api/asyncapi.json", serve: |via| on(via, asyncapi::asyncapi), described: &described::ASYNCAPI },
 ];
@@ -74,6 +77,7 @@ pub fn router(app: Arc<App>) -> Router {
     let mount =
         |router: Router<Arc<App>>, route: &Fixed| router.route(route.path, (route.serve)(features::filter(route.method)));
     let router = FIXED.iter().fold(Router::new(), mount);
+    let router = if app.dev { debug::mount(router) } else { router };
     features::mount(router, &app)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)

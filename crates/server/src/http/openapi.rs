@@ -17,13 +17,15 @@ const COMMAND_REFUSALS: &[u16] = &[400, 401, 403, 404, 409, 413, 422, 429, 500, 
 const QUERY_REFUSALS: &[u16] = &[401, 403, 404, 422, 429, 500, 503];
 
 /// Parameters that several routes have: name, place, type, meaning.
-const PARAMETERS: [(&str, &str, &str, &str); 7] = [
+const PARAMETERS: [(&str, &str, &str, &str); 9] = [
     ("since", "query", "string", "The cursor to resume from: the id of an event, or an ISO 8601 instant. Absent: from now."),
     ("Last-Event-ID", "header", "string", "The cursor of an EventSource; wins over `since`."),
     ("wait", "query", "number", "Seconds to wait for something due, at most 60."),
     ("client", "query", "string", "A name of this client instance: a new connection of it replaces the old one."),
     ("channels", "query", "string", "Only these channels, separated by commas: `course:7,user:1`."),
     ("epoch", "query", "integer", "The epoch in which the cursor was given out."),
+    ("user_id", "query", "string", "Only the connections of this person."),
+    ("verbose", "query", "string", "Answers what was looked at, as JSON; its value is not looked at."),
     ("Idempotency-Key", "header", "string", "At most 255 signs. A repeat with the same key and body gets the same answer."),
 ];
 

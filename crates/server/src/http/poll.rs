@@ -24,7 +24,7 @@ pub(crate) async fn poll(State(app): State<Arc<App>>, request: Request) -> Resul
         true => socket::poll::answer(session, wait).await,
         false => Ok(socket::poll::head(session)),
     };
-    let answer = answer.map_err(|(code, retry_after_ms)| Problem::after(code, retry_after_ms))?;
+    let answer = answer.map_err(Problem::of)?;
     let length = answer.json_bytes();
     let mut response = json_text(StatusCode::OK, Body::from_stream(answer.into_stream()));
     response.headers_mut().insert(header::CONTENT_LENGTH, length.into());

@@ -34,10 +34,6 @@ impl Problem {
     pub(crate) fn too_many(too_many: TooMany) -> Self {
         Self { retry_after_ms: Some(too_many.retry_after_ms), ..too_many.refusal.into() }
     }
-
-    pub(crate) fn after(code: ErrorCode, retry_after_ms: u64) -> Self {
-        Self { refusal: code.into(), retry_after_ms: Some(retry_after_ms) }
-    }
 }
 
 impl IntoResponse for Problem {
@@ -53,6 +49,8 @@ impl IntoResponse for Problem {
         }
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, body.to_string()).into_response();
+        // For the counters and the log around it, and to be signed there.
+        response.extensions_mut().insert(code);
         response.extensions_mut().insert(Unsigned(body));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

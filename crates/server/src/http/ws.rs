@@ -17,6 +17,9 @@ use campanile_wire::{CloseReason, Dialect, ErrorCode, Refusal};
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 
+/// When to come back after whoever judges tokens could not be asked.
+const AUTH_RETRY_MS: u64 = 2_000;
+
 pub(crate) async fn native(State(app): State<Arc<App>>, request: Request) -> Response {
     upgrade(app, request, Dialect::Native).await
 }
@@ -35,7 +38,11 @@ async fn upgrade(app: Arc<App>, mut request: Request, dialect: Dialect) -> Respo
     let opening = match open(&app, &parts, dialect).await {
         Ok(opening) => opening,
         Err(refused) if app.reject(parts.uri.path()) == Reject::Http => return Problem::of(refused).into_response(),
-        Err(Refused { reason, retry_after_ms, .. }) => Opening::refused(reason, retry_after_ms),
+        Err(Refused { reason, retry_after_ms, .. }) => {
+            app.node.metrics.ended(reason);
+            tracing::debug!(target: "campanile::ws", reason = reason.word(), "a connection was refused");
+            Opening::refused(reason, retry_after_ms)
+        }
     };
     // The request's buffers must not live as long as the connection.
     drop(parts);
@@ -79,18 +86,10 @@ async fn open(app: &Arc<App>, parts: &Parts, dialect: Dialect) -> Result<Opening
 
 /// The close code of a refusal.
 fn told(refusal: Refusal) -> Refused {
-    let reason = match refusal.code {
-        ErrorCode::NoCredential => CloseReason::NoCredential,
-        ErrorCode::ExpiredToken => CloseReason::ExpiredToken,
-        ErrorCode::CredentialConflict => CloseReason::CredentialConflict,
-        ErrorCode::InvalidToken | ErrorCode::InvalidTicket => CloseReason::InvalidToken,
-        ErrorCode::OriginNotAllowed => CloseReason::OriginNotAllowed,
-        ErrorCode::NotApproved => CloseReason::NotApproved,
-        ErrorCode::RevokedToken => CloseReason::RevokedToken,
-        code if code.status() >= 500 => CloseReason::InternalError,
-        _ => CloseReason::Forbidden,
-    };
-    Refused { reason, refusal, retry_after_ms: None }
+    let reason = CloseReason::of(refusal.code);
+    // What passes is told with when to come back.
+    let retry_after_ms = (refusal.code == ErrorCode::AuthUnavailable).then_some(AUTH_RETRY_MS);
+    Refused { reason, refusal, retry_after_ms }
 }
 
 fn refused_upgrade(refusal: handshake::Refusal) -> Response {

@@ -57,6 +57,9 @@ async fn jobs_are_counted_by_state_with_the_age_of_the_oldest_that_waits() {
         for job in worker.claim("default", 2).await.unwrap() {
             worker.run(job).await;
         }
+        let by_kind = stand.journal.count_jobs_by_kind().await.unwrap();
+        let spelled: Vec<String> = by_kind.iter().map(|of| format!("{} {} {}", of.kind, of.state.as_str(), of.jobs)).collect();
+        assert_eq!(spelled, ["bad dead 1", "ok ready 2"], "done ones are left out");
         stand.clock.advance_ms(1_500);
         let counts = JobCounts { ready: 2, running: 0, done: 1, dead: 1, oldest_waiting_ms: 1_500 };
         assert_eq!(stand.journal.count_jobs().await.unwrap(), counts);

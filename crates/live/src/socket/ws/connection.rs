@@ -7,10 +7,10 @@ use super::stream::Stream;
 use crate::dialogue::{Dialogue, read_frame};
 use crate::metrics::Transport;
 use crate::node::{Connect, Node};
-use crate::session::{Ending, Outgoing, Session};
+use crate::session::{CONNECTIONS, Ending, Outgoing, Session};
 use bytes::BytesMut;
 use campanile_wire::frame::{ClientFrame, ServerFrame};
-use campanile_wire::{Channel, CloseReason, Cursor, Dialect, ErrorCode};
+use campanile_wire::{Channel, CloseReason, Cursor, Dialect};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -84,7 +84,12 @@ async fn converse(socket: &mut Socket, opening: Opening) {
         }
     };
     socket.decoder.set_message_bytes_max(Limits::AUTHENTICATED.message_bytes_max);
-    if let Some(ending) = Connection::new(session).run(socket).await {
+    let mut connection = Connection::new(session);
+    let ending = connection.run(socket).await;
+    connection.tell(ending);
+    // Leaves the hub before the goodbye: nothing more is collected for it.
+    drop(connection);
+    if let Some(ending) = ending {
         socket.say_goodbye(ending).await;
     }
 }
@@ -108,8 +113,10 @@ async fn await_auth(socket: &mut Socket, later: AuthLater) -> Result<Session, Op
             let Ok(ClientFrame::Auth { token }) = read_frame(&text) else { return ended(CloseReason::NoCredential) };
             let caller = match later.node.authenticate.authenticate(&token).await {
                 Ok(caller) => caller,
-                Err(refusal) if refusal.code == ErrorCode::ExpiredToken => return ended(CloseReason::ExpiredToken),
-                Err(_) => return ended(CloseReason::InvalidToken),
+                Err(refusal) => {
+                    let retry_after_ms = refusal.code.is_passing().then(|| later.node.spread_ms());
+                    return Err(Some(Ending { reason: CloseReason::of(refusal.code), retry_after_ms }));
+                }
             };
             socket.unheard = messages.collect();
             let AuthLater { node, since, epoch, client, only, address, dialect } = later;
@@ -224,7 +231,7 @@ impl Connection {
     }
 
     /// Runs until the connection ends; answers how, unless the client has gone by itself.
-    async fn run(mut self, socket: &mut Socket) -> Option<Ending> {
+    async fn run(&mut self, socket: &mut Socket) -> Option<Ending> {
         loop {
             match socket.outbox.write_into(&mut socket.stream) {
                 Ok(true) => self.progressed_at = Instant::now(),
@@ -251,6 +258,16 @@ impl Connection {
                 return Some(ending);
             }
         }
+    }
+
+    /// Counts and logs how the connection ended.
+    fn tell(&self, ending: Option<Ending>) {
+        let session = &self.dialogue.session;
+        if let Some(ending) = ending {
+            session.node.metrics.ended(ending.reason);
+        }
+        let reason = ending.map_or("client_gone", |ending| ending.reason.word());
+        tracing::debug!(target: CONNECTIONS, connection = session.name(), reason, "closing");
     }
 
     /// Takes in what the client said. The inner option is as of [`Connection::run`].

@@ -36,7 +36,7 @@ pub(super) fn token(patient: &Patient) -> (Finding, Option<Claims>) {
         let advice = "give --token @file, or --user-id 1 where the configuration can sign one";
         return (Finding::cannot_tell("token", "none was given", advice), None);
     };
-    let Ok(verifier) = patient.config.verifier(patient.rule) else {
+    let Ok(Some(verifier)) = patient.config.verifier(patient.rule) else {
         return (Finding::cannot_tell("token", "there are no keys to hold it against", "mend the token keys first"), None);
     };
     let now_ms = now_ms();
@@ -58,6 +58,14 @@ pub(super) fn token(patient: &Patient) -> (Finding, Option<Claims>) {
             let found = format!("expired{ago}; signature and everything else are right (the leeway is {leeway_s} s)");
             (Finding::problem("token", found, "get a fresh one. If it is fresh, the clocks of issuer and server differ"), None)
         }
+        Err(TokenError::NotApproved) => (
+            Finding::problem(
+                "token",
+                "refused: it says is_approved: false",
+                "approve the person on the platform, then get a fresh one",
+            ),
+            None,
+        ),
         Err(TokenError::Invalid(reason)) => (Finding::problem("token", format!("refused: {reason}"), advice(reason)), None),
     }
 }

@@ -8,7 +8,7 @@ mod store;
 use super::credential;
 use super::duration;
 use super::finding::{Finding, Findings};
-use super::remote::{Place, Reader, Server};
+use super::remote::{Place, Reader};
 use super::token::now_ms;
 use crate::app::open_site;
 use crate::auth::{Claims, SecretRule};
@@ -69,7 +69,7 @@ impl Doctor {
         let mut findings = Findings::new(self.json);
         let Some(mut patient) = self.admit(&mut findings)? else { return findings.finish() };
         findings.add_all(configuration::look(&patient))?;
-        let server = Server::at(patient.base.clone())?;
+        let server = self.place.server()?;
         let is_up = server::answers(&server, &mut findings).await?;
         let (finding, claims) = configuration::token(&patient);
         patient.person = patient.person.or_else(|| claims.as_ref().map(|claims| claims.user.clone()));

@@ -64,7 +64,7 @@ pub(super) async fn approved(patient: &Patient, site: Option<&Site>, server: Opt
         );
     };
     match server.get("/api/poll", Some(token)).await {
-        Ok(_) => Finding::ok(CHECK, format!("{person} is let in by the server")),
+        Ok(_) => Finding::ok(CHECK, format!("{person} is approved: the server lets them in")),
         Err(failure) => {
             Finding::problem(CHECK, failure.to_string(), "the server itself refuses this token: see the lines above")
         }

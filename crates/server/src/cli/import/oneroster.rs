@@ -54,8 +54,7 @@ pub(super) async fn import(importer: &mut Importer, path: &Path) -> Result<()> {
         enrollments(importer, file, &named).await?;
     }
     if named.kept > 0 {
-        let sentence =
-            "classes are marked tobedeleted and were left as they are: an import ends their enrollments, not them";
+        let sentence = "classes are marked tobedeleted and were left as they are: an import ends their enrollments, not them";
         say(&ProgressBar::hidden(), &format!("{} {sentence}", named.kept));
     }
     Ok(())

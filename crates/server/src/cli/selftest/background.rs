@@ -2,7 +2,6 @@
 
 use super::STEP_MAX;
 use crate::app::{open_site, sqlite_path};
-use crate::cli::Source;
 use crate::cli::finding::Finding;
 use crate::config::Config;
 use anyhow::Result;
@@ -78,12 +77,9 @@ impl Unit for Enqueue {
 }
 
 /// Is error monitoring configured?
-pub(super) fn monitoring(source: &Source) -> Finding {
+pub(super) fn monitoring(config: &Config) -> Finding {
     const CHECK: &str = "error monitoring";
-    let text = source.file().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
-    let table: toml::Table = text.parse().unwrap_or_default();
-    let dsn = table.get("telemetry").and_then(|telemetry| telemetry.get("sentry_dsn"));
-    match dsn {
+    match &config.telemetry.sentry_dsn {
         Some(_) => Finding::ok(CHECK, "telemetry.sentry_dsn is set"),
         None => Finding::warning(
             CHECK,
