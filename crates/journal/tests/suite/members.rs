@@ -56,7 +56,7 @@ fn fold(log: &[Event], upto: u64) -> Vec<(String, String, u64, Option<u64>)> {
     let mut intervals: Vec<(String, String, u64, Option<u64>)> = Vec::new();
     for event in log.iter().take_while(|event| event.id <= upto) {
         for effect in &event.effects {
-            let (Effect::Grant { person, channel } | Effect::Revoke { person, channel }) = effect;
+            let (Effect::Grant { person, channel } | Effect::Revoke { person, channel }) = effect else { continue };
             let open =
                 intervals.iter_mut().find(|one| one.0 == person.as_str() && one.1 == channel.as_str() && one.3.is_none());
             match (effect, open) {
