@@ -210,7 +210,7 @@ class CheckConfig(unittest.TestCase):
             ({**configuration(), "store": "sqlite:///nowhere/at/all.db"}, "the store sqlite:///nowhere/at/all.db"),
             ({**configuration(), "store": "postgres://u:pa55@127.0.0.1:1/x"}, "the store postgres://…@127.0.0.1:1/x: the database cannot be reached"),
             (configuration(route={"/wss": {"reject": "http"}}), "the routes are /ws, /ws/updates/"),
-            ({}, "set hs256_secret, or a [[auth.key]]"),
+            ({}, "auth: set hs256_secret, a [[auth.key]]"),
         ]
         for config, sentence in cases:
             with self.subTest(sentence):

@@ -54,8 +54,7 @@ impl App {
         let refusals = Refusals::default();
         let identity = Arc::new(Identity { known: ArcSwap::from_pointee(known), site: site.clone(), refusals });
         let port = Arc::new(TokenPort(Arc::clone(&identity)));
-        let limits = LiveLimits { token_life_ms_max: config.auth.token_life_ms_max(), ..config.limits.live() };
-        let node = Node::start(site.clone(), port, limits).await.context("loading the site")?;
+        let node = Node::start(site.clone(), port, live_limits(&config)).await.context("loading the site")?;
         let (gate, documents) = (Gate::new(rates(&config)), Documents::of(&site.registry, config.listen));
         let (measures, telemetry) = (Measures::new(), Telemetry::start(&config.telemetry)?);
         telemetry.follow(&site.journal);
@@ -89,9 +88,16 @@ impl App {
         judge(config, self.dev)
     }
 
+    /// The same with what was fetched and asked so far: a reload that does not touch `auth` forgets no key of an issuer that is down.
+    pub(crate) fn keeping_answers(&self, judged: Judged) -> Judged {
+        let now = self.identity.known.load();
+        let (issuers, introspection) = (now.issuers.clone(), now.introspection.clone());
+        Judged { known: Known { issuers, introspection, ..judged.known }, ..judged }
+    }
+
     /// Puts a configuration into force, as far as it can change while the server runs. Connections that are open stay open.
     pub(crate) fn apply(&self, config: Config, judged: Judged) {
-        self.node.set_limits(config.limits.live());
+        self.node.set_limits(live_limits(&config));
         self.gate.set_rates(rates(&config));
         self.origins.store(Arc::new(judged.origins));
         self.identity.known.store(Arc::new(judged.known));
@@ -171,6 +177,10 @@ pub(crate) fn judge_routes(config: &Config) -> Result<()> {
 /// Everything that is declared: by the features, and by the configuration.
 pub(crate) fn registry(config: &Config) -> Result<Registry> {
     Registry::new(campanile_features::ALL, config.event_types()?).map_err(anyhow::Error::msg)
+}
+
+fn live_limits(config: &Config) -> LiveLimits {
+    LiveLimits { token_life_ms_max: config.auth.token_life_ms_max(), ..config.limits.live() }
 }
 
 fn rates(config: &Config) -> Rates {

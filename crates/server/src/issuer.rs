@@ -33,7 +33,7 @@ pub struct IssuerConfig {
 }
 
 /// The issuers whose keys are fetched.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Issuers(Vec<Arc<Issuer>>);
 
 /// One issuer.

@@ -44,7 +44,10 @@ impl Reload {
         log::check(&next.config.log)?;
         let changes = self.loaded.changes(&next);
         let in_force = self.loaded.reloaded_as(&next)?;
-        let judged = self.app.judged(&in_force.config)?;
+        let mut judged = self.app.judged(&in_force.config)?;
+        if !changes.iter().any(|change| change.path.starts_with("auth.")) {
+            judged = self.app.keeping_answers(judged);
+        }
         log::set_levels(&in_force.config.log)?;
         self.app.apply(in_force.config.clone(), judged);
         self.loaded = in_force;

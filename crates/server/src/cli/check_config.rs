@@ -5,12 +5,14 @@ use crate::app::{self, without_password};
 use crate::auth::SecretRule;
 use crate::certificate::Certificate;
 use crate::config::{Config, Setting};
+use crate::issuer::Issuers;
 use crate::log;
 use anyhow::Result;
-use campanile_journal::{Probed, probe};
+use campanile_journal::{Clock, Probed, SystemClock, probe};
 use clap::Args;
 use serde_json::{Value, json};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Reads the configuration as `serve` would and says what is wrong with it.
 ///
@@ -71,8 +73,11 @@ impl CheckConfig {
 
 impl Findings {
     fn judge(&mut self, config: &Config) {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let judged = [
             config.verifier(SecretRule::Strong).map(drop),
+            Issuers::new(config.auth.issuers(), &clock).map(drop),
+            config.auth.introspection(&clock).map(drop),
             config.api_keys(SecretRule::Strong).map(drop),
             config.origins().map(drop),
             app::registry(config).map(drop),

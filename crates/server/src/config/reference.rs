@@ -200,6 +200,7 @@ fn sample(node: Node<'_>) -> Value {
             Value::Object(node.required().into_iter().filter_map(field).collect())
         }
         Kind::List(item) => Value::Array(vec![sample(item)]),
+        Kind::Entries(item) => Value::Object(serde_json::Map::from_iter([("name".to_owned(), sample(item))])),
         Kind::Choice(words) => words.first().copied().unwrap_or_default().into(),
         Kind::Whole | Kind::Number => node.range().0.map_or(0, |least| least as i64).into(),
         Kind::Switch => true.into(),
