@@ -173,7 +173,6 @@ impl Identity {
     }
 
     /// Attempts and refusals since the start, for the metrics.
-    #[allow(dead_code, reason = "rendered by the metrics route")]
     pub(crate) fn counts(&self) -> Counts {
         self.refusals.counts()
     }

@@ -26,7 +26,6 @@ pub(crate) struct Measures {
     pub(crate) started_at_s: f64,
     routes: RwLock<HashMap<Box<str>, Arc<Cells>>>,
     errors: [AtomicU64; ErrorCode::ALL.len()],
-    auth_refusals: [AtomicU64; ErrorCode::ALL.len()],
     rest_refusals: [AtomicU64; RestCaller::ALL.len()],
     pub(crate) glances_failed: AtomicU64,
     glance: Mutex<Option<(Instant, Arc<Glance>)>>,
@@ -87,7 +86,6 @@ impl Measures {
             started_at_s: since_epoch.as_secs_f64(),
             routes: RwLock::default(),
             errors: counters(),
-            auth_refusals: counters(),
             rest_refusals: counters(),
             glances_failed: AtomicU64::new(0),
             glance: Mutex::default(),
@@ -115,11 +113,6 @@ impl Measures {
         self.errors[code as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a credential that did not let its request in.
-    pub(crate) fn auth_refused(&self, code: ErrorCode) {
-        self.auth_refusals[code as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Counts a request over its caller's REST limit.
     pub(crate) fn rest_refused(&self, caller: RestCaller) {
         self.rest_refusals[caller as usize].fetch_add(1, Ordering::Relaxed);
@@ -127,10 +120,6 @@ impl Measures {
 
     pub(crate) fn errors(&self, code: ErrorCode) -> u64 {
         self.errors[code as usize].load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn auth_refusals(&self, code: ErrorCode) -> u64 {
-        self.auth_refusals[code as usize].load(Ordering::Relaxed)
     }
 
     pub(crate) fn rest_refusals(&self, caller: RestCaller) -> u64 {

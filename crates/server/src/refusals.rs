@@ -42,7 +42,7 @@ impl Refusals {
             inside.line(now_ms)
         };
         if let (Some(unsaid), Some(code)) = (unsaid, refused) {
-            tracing::info!(source, code = code.as_str(), unsaid, "a credential was refused");
+            tracing::debug!(target: "campanile::auth", source, code = code.as_str(), unsaid, "a credential was refused");
         }
     }
 

@@ -225,7 +225,7 @@ async fn head(conn: &mut PgConnection) -> Result<Option<Head>, JournalError> {
 
 /// Those of our tables that exist.
 async fn present(conn: &mut PgConnection, tables: &[String]) -> Result<Vec<String>, JournalError> {
-    let sql = "SELECT name FROM unnest($1) AS name WHERE to_regclass(name) IS NOT NULL";
+    let sql = "SELECT name FROM unnest(CAST($1 AS TEXT[])) AS name WHERE to_regclass(name) IS NOT NULL";
     let rows = sqlx::query(sql).bind(tables).fetch_all(conn).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

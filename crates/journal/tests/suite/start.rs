@@ -178,7 +178,8 @@ fn string_literals(source: &str) -> Vec<String> {
 
 /// Whether a text asks an engine about itself, which only that one understands.
 fn speaks_to_the_other(sql: &str, is_sqlite: bool) -> bool {
-    let (of_postgres, of_sqlite) = (sql.contains("pg_") || sql.contains("to_regclass"), sql.contains("pragma_"));
+    let (of_postgres, of_sqlite) =
+        (sql.contains("pg_") || sql.contains("to_regclass"), sql.contains("pragma_") || sql.contains("sqlite_"));
     if is_sqlite { of_postgres } else { of_sqlite }
 }
 

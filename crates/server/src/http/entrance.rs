@@ -97,10 +97,8 @@ pub(crate) async fn caller(app: &App, parts: &Parts, asked: &Asked) -> Result<Ca
         cookie: cookie(app, &parts.headers),
     };
     let found = app.identity.caller(&carriers, &app.node).await;
-    match &found {
-        Ok(Caller::Person(person)) => app.telemetry.note_person(&person.id),
-        Ok(Caller::Service(_)) => {}
-        Err(refusal) => app.measures.auth_refused(refusal.code),
+    if let Ok(Caller::Person(person)) = &found {
+        app.telemetry.note_person(&person.id);
     }
     found
 }

@@ -12,8 +12,16 @@ static REQUESTS: Family = Family::histogram(
 );
 static ERRORS: Family =
     Family::counter("campanile_http_errors_total", &["code"], "Requests answered with a problem, by error code.");
-static AUTH: Family =
-    Family::counter("campanile_auth_refusals_total", &["code"], "Requests and handshakes whose credential was refused.");
+static ATTEMPTS: Family = Family::counter(
+    "campanile_auth_attempts_total",
+    &["source"],
+    "Credentials that were shown, by where they stood; `none` for requests without one, `message` over an open WebSocket.",
+);
+static AUTH: Family = Family::counter(
+    "campanile_auth_refusals_total",
+    &["source", "code"],
+    "Credentials that were refused, by where they stood and why.",
+);
 static REST: Family =
     Family::counter("campanile_rest_limit_refusals_total", &["caller"], "Requests over the REST limits, by kind of caller.");
 
@@ -27,10 +35,11 @@ pub(super) fn write(text: &mut Text, app: &App) {
     for code in ErrorCode::ALL.iter().filter(|code| measures.errors(**code) > 0) {
         text.sample(&[code.as_str()], measures.errors(*code));
     }
+    let credentials = app.identity.counts();
+    text.begin(&ATTEMPTS);
+    credentials.attempts.iter().for_each(|(source, count)| text.sample(&[source], *count));
     text.begin(&AUTH);
-    for code in ErrorCode::ALL.iter().filter(|code| measures.auth_refusals(**code) > 0) {
-        text.sample(&[code.as_str()], measures.auth_refusals(*code));
-    }
+    credentials.refusals.iter().for_each(|((source, code), count)| text.sample(&[source, code], *count));
     text.begin(&REST);
     RestCaller::ALL.iter().for_each(|caller| text.sample(&[caller.as_str()], measures.rest_refusals(*caller)));
 }

@@ -118,7 +118,7 @@ async fn a_refused_credential_and_a_request_over_its_limit_are_counted() {
         assert_eq!(status, if place < 100 { 401 } else { 429 });
     }
     let samples = school.read().await;
-    assert_eq!(samples["campanile_auth_refusals_total{code=\"invalid_token\"}"], 101.0);
+    assert_eq!(samples["campanile_auth_refusals_total{source=\"bearer\",code=\"invalid_token\"}"], 101.0);
     assert_eq!(samples["campanile_rest_limit_refusals_total{caller=\"anonymous\"}"], 1.0);
     assert_eq!(samples["campanile_http_errors_total{code=\"rate_limited\"}"], 1.0);
 }
