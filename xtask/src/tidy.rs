@@ -6,8 +6,8 @@ mod events;
 mod floors;
 mod links;
 mod names;
+mod promises;
 mod sizes;
-mod threats;
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ const CHECKS: [fn(&House) -> Vec<Finding>; 11] = [
     names::names,
     names::leftovers,
     links::check,
-    threats::check,
+    promises::check,
 ];
 
 /// One broken rule.

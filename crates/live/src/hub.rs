@@ -145,7 +145,7 @@ impl Hub {
                 }
                 Change::Revoked(channel) if !entry.own.contains(channel) => self.drop_from(channel, key),
                 Change::Revoked(_) => {}
-                Change::Suspended => entry.mailbox.cut(Ending::now(CloseReason::NotApproved)),
+                Change::Suspended => self.cut(key, Ending::now(CloseReason::NotApproved), members),
             }
             if matches!(change, Change::Granted(channel) | Change::Revoked(channel) if channel.kind() == "role") {
                 self.place_overseer(key, members);

@@ -1,34 +1,38 @@
-//! The threat model names its tests: each threat has one, and each named one exists.
+//! What documents promise, they prove: each row of the threat model, and of the table of requirements, names tests that exist.
 
 use super::Finding;
 use super::documents::{Cell, table_rows};
 use crate::house::House;
 
-const MODEL: &str = "docs/security.md";
-const HEADING: &str = "## Threats";
+/// Each document, and the heading above its table.
+const TABLES: [(&str, &str); 2] = [("docs/security.md", "## Threats"), ("docs/rotc.md", "## Requirements")];
 /// Which column of the table holds the tests.
 const TEST_COLUMN: usize = 2;
 
-/// Threats without a test, and tests that are not there.
+/// Rows without a test, and tests that are not there.
 pub fn check(house: &House) -> Vec<Finding> {
-    let Some(text) = house.files.get(MODEL) else { return Vec::new() };
-    let rows = table_rows(text, HEADING);
+    TABLES.iter().flat_map(|(document, heading)| check_table(house, document, heading)).collect()
+}
+
+fn check_table(house: &House, document: &str, heading: &str) -> Vec<Finding> {
+    let Some(text) = house.files.get(document) else { return Vec::new() };
+    let rows = table_rows(text, heading);
     if rows.is_empty() {
-        return vec![Finding::new(MODEL, 0, format!("no table found under `{HEADING}`"))];
+        return vec![Finding::new(document, 0, format!("no table found under `{heading}`"))];
     }
     let mut findings = Vec::new();
     for row in rows {
         let tests = row.cells.get(TEST_COLUMN).map(Cell::words).unwrap_or_default();
         if tests.is_empty() {
             findings.push(Finding::new(
-                MODEL,
+                document,
                 row.line,
-                "this threat names no test: write one, or say in words that it is open",
+                "this row names no test: write one, or say in words that it is open",
             ));
         }
         for test in tests.iter().filter(|test| !exists(house, test)) {
             findings.push(Finding::new(
-                MODEL,
+                document,
                 row.line,
                 format!("no test is called `{test}`: it was renamed, or never written"),
             ));
@@ -71,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_threat_without_a_test_is_found() {
-        check_house(check, &[("docs/security.md", &model("none")), RUST], &["security.md:7: this threat names no test"]);
+        check_house(check, &[("docs/security.md", &model("none")), RUST], &["security.md:7: this row names no test"]);
         check_house(check, &[("docs/security.md", "# Security\n"), RUST], &["no table found"]);
     }
 }
