@@ -65,7 +65,7 @@ storm: build ## a million connects and disconnects; memory must come back to whe
 fuzz: ## fuzzes what parses bytes from strangers, on nightly (FUZZ_SECONDS=60 a target)
 	scripts/fuzz
 
-deb: ## the Debian package, from a stripped release build, into target/debian/
+deb: ## the Debian package, from a stripped release build, into target/packages/
 	scripts/package
 
 try-deb: deb ## installs the package on this Debian, starts it, upgrades it and removes it again (root)
