@@ -188,7 +188,8 @@ class Server:
         return status
 
     def __enter__(self) -> "Server":
-        return self.start()
+        # One that was handed over started stays the one that is stopped.
+        return self if self.process else self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
