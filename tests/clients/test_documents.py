@@ -37,8 +37,6 @@ class Guide:
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("CAMPANILE_")
         } | {"PATH": f"{tools}:{venv}:{os.environ['PATH']}"}
-        if server := os.environ.get("CAMPANILE_TEST_POSTGRES"):
-            self.environment["POSTGRES"] = server
 
     @property
     def work(self) -> Path:
